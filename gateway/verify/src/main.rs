@@ -1,0 +1,2 @@
+//! Schakel.
+fn main() {}
