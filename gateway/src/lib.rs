@@ -1,1 +1,5 @@
-//! placeholder
+//! Schakel: a federated interoperability gateway for youth crisis care.
+//!
+//! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
+
+pub mod store;
