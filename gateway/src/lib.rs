@@ -2,4 +2,5 @@
 //!
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
+pub mod desk;
 pub mod store;

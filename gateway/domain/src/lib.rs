@@ -4,8 +4,13 @@
 //! [`id`] names things, [`refusal`] says no, `covenant` decides who may ask whom for what, `custody` and `expertise` are the
 //! two protocols, `audit` is the mathematics and format of the log.
 
+pub mod caller;
+pub mod command;
+pub mod custody;
 pub mod dossier;
 pub mod field;
 pub mod id;
+pub mod message;
 pub mod person;
 pub mod refusal;
+pub mod view;
