@@ -4,5 +4,6 @@
 //! [`id`] names things, [`refusal`] says no, `covenant` decides who may ask whom for what, `custody` and `expertise` are the
 //! two protocols, `audit` is the mathematics and format of the log.
 
+pub mod custody;
 pub mod id;
 pub mod refusal;
