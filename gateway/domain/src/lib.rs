@@ -5,7 +5,9 @@
 //! `expertise` are the two protocols; [`message`] is what gateways say, [`command`] what one may ask and [`view`] what is answered.
 //! `audit` is the mathematics and format of the log.
 
+pub mod audit;
 pub mod caller;
+pub mod canonical;
 pub mod command;
 pub mod custody;
 pub mod dossier;
