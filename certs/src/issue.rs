@@ -205,6 +205,16 @@ impl DevCa {
     }
 }
 
+/// A certificate that vouches for itself: what a stranger can always make.
+///
+/// # Errors
+/// When a name cannot be put in a certificate at all.
+pub fn self_signed(recipe: &Recipe) -> Result<Issued, MakeError> {
+    let key = new_key()?;
+    let certificate = recipe.params()?.self_signed(&key)?;
+    Ok(Issued { chain_pem: certificate.pem(), key_pem: Zeroizing::new(key.serialize_pem()) })
+}
+
 /// One organisation of a throw-away federation.
 #[derive(Debug, Clone)]
 pub struct DevOrg {
