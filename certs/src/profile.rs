@@ -259,7 +259,8 @@ fn check_validity(certificate: &X509Certificate<'_>, now: Timestamp, found: &mut
     }
 }
 
-#[cfg(all(test, feature = "issue"))]
+#[cfg(test)]
+#[cfg(feature = "issue")]
 mod tests {
     use super::*;
     use crate::identity::{ClientName, IdentityError};

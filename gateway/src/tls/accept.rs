@@ -45,8 +45,8 @@ impl Default for Limits {
 const FINISHED_MAX: usize = 16;
 /// Pause after the system refused to give us a connection (no file descriptors left), instead of a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long, and for how many bytes, a refused client may still talk before we close: closing with unread data would reset the
-/// connection, and the client would never read the alert that says why.
+/// How long, and for how many bytes, a refused client may still talk before we close. Closing with unread data resets the
+/// connection: an alert lost on the way is then not sent again, and some systems throw away one that has arrived.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 * 1024;
 

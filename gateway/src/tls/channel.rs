@@ -15,10 +15,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
+use rustls::{CertificateError, ClientConfig};
 use schakel_certs::identity::{Identity, Subject};
 use schakel_domain::id::{Hash, OrgId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -215,7 +215,7 @@ impl Tap {
     }
 
     fn note(&self, error: &io::Error) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(explain(error));
     }
 
     fn clear(&self) {
@@ -226,6 +226,14 @@ impl Tap {
 impl fmt::Debug for Tap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tap").field(&self.last()).finish()
+    }
+}
+
+/// Our own sentence when we refused, the library's otherwise.
+fn explain(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(why))) => format!("invalid peer certificate: {}", why.0),
+        _ => error.to_string(),
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) struct Door {
     pub(super) ca: DevCa,
     pub(super) tls: Arc<ServerTls>,
     pub(super) address: SocketAddr,
-    server: Issued,
+    pub(super) server: Issued,
     seen: Arc<Mutex<Vec<PeerInfo>>>,
     _stop: oneshot::Sender<()>,
 }
