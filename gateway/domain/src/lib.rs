@@ -5,5 +5,6 @@
 //! two protocols, `audit` is the mathematics and format of the log.
 
 pub mod custody;
+pub mod expertise;
 pub mod id;
 pub mod refusal;
