@@ -10,6 +10,8 @@
 
 pub mod candidate;
 pub mod requester;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

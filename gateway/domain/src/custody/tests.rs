@@ -17,7 +17,7 @@ fn epoch(step: u32) -> Epoch<char> {
     Epoch { step, ..Epoch::first('a') }
 }
 
-/// One organisation, its state, and what it said last.
+/// One organisation and its state.
 struct Org {
     state: State,
 }
@@ -705,12 +705,13 @@ mod reclaim {
 
     #[test]
     fn of_two_reclaims_the_lower_one_hears_of_the_higher_one() {
-        let higher = Org::activated().after(offer(2, 'c')).after(from('c', M::Accept { offer: 2, content: PACKAGE })).after(Force);
-        let mut higher = Org { state: higher.state };
+        let passing = Org::activated().after(offer(2, 'c')).after(from('c', M::Accept { offer: 2, content: PACKAGE }));
+        let mut higher = passing.after(Force);
 
-        higher.answers(from('a', fence(1, 'a')), 'a', fence(1, 'b'));
+        let step = higher.take(from('a', fence(1, 'a')));
         let lower = Org::transferring().after(Force).after(from('b', fence(1, 'b')));
 
+        assert_eq!(said(&step), [('a', fence(1, 'b'))]);
         assert_eq!(lower.state.role, Role::Contested { epoch: forced(1, 'a', 1), by: Term { counter: 1, org: 'b' } });
         assert_eq!(higher.state.lead(), Some(&forced(1, 'b', 2)));
     }
