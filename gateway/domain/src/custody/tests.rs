@@ -791,3 +791,107 @@ fn decline_codes_are_stored_under_their_stable_names() {
         assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
     }
 }
+
+/// Random walks, far beyond what a model checker can visit completely: more organisations, more offers, more reclaims.
+mod walks {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+
+    use super::*;
+
+    const ORGS: [char; 5] = ['a', 'b', 'c', 'd', 'e'];
+
+    struct Chain {
+        orgs: Vec<State>,
+        sent: Vec<(char, char, Message)>,
+        led: Vec<(Epoch<char>, char)>,
+        offers: u32,
+        forced: bool,
+    }
+
+    impl Chain {
+        fn new() -> Self {
+            let orgs = ORGS.map(State::new).to_vec();
+            let mut chain = Self { orgs, sent: vec![], led: vec![], offers: 0, forced: false };
+            chain.happens(0, Open);
+            chain
+        }
+
+        /// One act: what it is and whose follow from two numbers.
+        fn acts(&mut self, what: u8, which: usize) {
+            let at = which % ORGS.len();
+            let other = ORGS[(at + 1 + which / ORGS.len() % (ORGS.len() - 1)) % ORGS.len()];
+            let inbound = |state: &State| state.inbound.keys().nth(which % state.inbound.len().max(1)).copied();
+            let input = match (what % 16, inbound(&self.orgs[at]), self.orgs[at].open_offer().map(|open| *open.offer)) {
+                (0..=1, ..) => Propose { offer: self.offers, to: other, content: PACKAGE },
+                (2, _, Some(offer)) => Withdraw { offer },
+                (3, ..) => Force,
+                (4, ..) => ResolveContested,
+                (5..=7, Some(offer), _) => StaffAccept { offer },
+                (8, Some(offer), _) => StaffDecline { offer, code: FULL },
+                (9, Some(offer), _) if which % 3 == 0 => ReleasePledge { offer, code: FULL },
+                _ => return self.deliver(which),
+            };
+            self.offers += u32::from(matches!(input, Propose { .. }));
+            self.forced |= input == Force && matches!(self.orgs[at].role, Role::Transferring { .. });
+            self.happens(at, input);
+        }
+
+        /// Any message ever sent, the newest ones more often.
+        fn deliver(&mut self, which: usize) {
+            let back = if which.is_multiple_of(4) { which / 4 } else { which / 4 % 3 };
+            let Some(at) = self.sent.len().checked_sub(1 + back % self.sent.len().max(1)) else { return };
+            let (to, sender, message) = self.sent[at];
+            let at = ORGS.iter().position(|org| *org == to).unwrap();
+            self.happens(at, from(sender, message));
+        }
+
+        fn happens(&mut self, at: usize, input: Input) {
+            let Ok(step) = crate::custody::step(&self.orgs[at], input) else { return };
+            self.sent.extend(step.send.into_iter().map(|out| (out.to, ORGS[at], out.message)));
+            if let Some(next) = step.state {
+                self.orgs[at] = next;
+            }
+            self.led.extend(self.orgs[at].lead().map(|epoch| (*epoch, ORGS[at])));
+        }
+
+        fn check(&self) {
+            assert!(self.orgs.iter().any(State::responsible), "nobody is responsible");
+            let leads = self.orgs.iter().filter(|org| org.lead().is_some()).count();
+            assert!(self.forced || leads <= 1, "{leads} leads");
+            for (epoch, org) in &self.led {
+                assert!(self.led.iter().all(|(other, rival)| epoch != other || org == rival), "two leads in {epoch:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_somebody_is_responsible_and_one_leads(acts in prop::collection::vec((any::<u8>(), 0..10_000_usize), 1..120)) {
+            let mut chain = Chain::new();
+
+            for (what, which) in acts {
+                chain.acts(what, which);
+                chain.check();
+            }
+        }
+    }
+
+    #[test]
+    fn the_walks_reach_handovers_and_reclaims() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let acts = prop::collection::vec((any::<u8>(), 0..10_000_usize), 120);
+        let (mut handovers, mut reclaims) = (0, 0);
+
+        for _ in 0..200 {
+            let mut chain = Chain::new();
+            for (what, which) in acts.new_tree(&mut runner).unwrap().current() {
+                chain.acts(what, which);
+            }
+            handovers += usize::from(chain.led.iter().any(|(epoch, _)| epoch.step > 1));
+            reclaims += usize::from(chain.orgs.iter().any(|org| matches!(org.role, Role::Contested { .. })));
+        }
+
+        assert!(handovers > 20 && reclaims > 3, "{handovers} handovers, {reclaims} reclaims");
+    }
+}
