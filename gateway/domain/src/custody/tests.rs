@@ -829,7 +829,7 @@ mod walks {
                 (4, ..) => ResolveContested,
                 (5..=7, Some(offer), _) => StaffAccept { offer },
                 (8, Some(offer), _) => StaffDecline { offer, code: FULL },
-                (9, Some(offer), _) if which % 3 == 0 => ReleasePledge { offer, code: FULL },
+                (9, Some(offer), _) if which.is_multiple_of(3) => ReleasePledge { offer, code: FULL },
                 _ => return self.deliver(which),
             };
             self.offers += u32::from(matches!(input, Propose { .. }));
