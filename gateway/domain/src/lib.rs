@@ -4,5 +4,9 @@
 //! [`id`] names things, [`refusal`] says no, `covenant` decides who may ask whom for what, `custody` and `expertise` are the
 //! two protocols, `audit` is the mathematics and format of the log.
 
+pub mod canonical;
+pub mod field;
 pub mod id;
+pub mod municipality;
 pub mod refusal;
+pub mod signature;
