@@ -5,6 +5,7 @@
 //! two protocols, `audit` is the mathematics and format of the log.
 
 pub mod canonical;
+pub mod covenant;
 pub mod field;
 pub mod id;
 pub mod municipality;
