@@ -9,5 +9,6 @@ pub mod covenant;
 pub mod field;
 pub mod id;
 pub mod municipality;
+pub mod party_record;
 pub mod refusal;
 pub mod signature;

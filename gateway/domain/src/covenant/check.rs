@@ -261,7 +261,8 @@ impl<'a> Found<'a> {
     fn datasets(&mut self) {
         for dataset in &self.document.datasets {
             let path = format!("datasets[{}]", dataset.id);
-            self.unique(&path, dataset.fields.iter().chain(&dataset.protected).map(ToString::to_string));
+            self.unique(&format!("{path}.fields"), dataset.fields.iter().map(ToString::to_string));
+            self.unique(&format!("{path}.protected"), dataset.protected.iter().map(ToString::to_string));
             self.unless(
                 !dataset.fields.is_empty(),
                 format!("{path}.fields"),

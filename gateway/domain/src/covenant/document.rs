@@ -253,7 +253,8 @@ pub struct Dataset {
     pub title: Words,
     /// Fields that travel, unless the case marks them as protected.
     pub fields: Vec<Field>,
-    /// Fields that travel only when the receiver needs them, marked or not.
+    /// Fields that travel when the receiver needs them, even when the case marks them as protected. A field in both lists travels freely
+    /// while it is not marked, a field in this list alone only when it is needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<Field>,
 }

@@ -152,7 +152,10 @@ impl Page<'_> {
         let Some(dataset) = clause.dataset.as_ref().and_then(|id| self.document.dataset(id)) else { return String::new() };
         let mut text = format!("  {lead}: {}.\n", Field::labels(&dataset.fields, self.lang));
         if !dataset.protected.is_empty() {
-            let lead = self.say("Alleen als de ander het echt nodig heeft", "Only when the other really needs it");
+            let lead = self.say(
+                "Als dit is afgeschermd: alleen als het voor de hulp echt nodig is",
+                "When this is protected: only when the help really needs it",
+            );
             let _ = writeln!(text, "  {lead}: {}.", Field::labels(&dataset.protected, self.lang));
         }
         text

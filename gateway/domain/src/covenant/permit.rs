@@ -50,7 +50,7 @@ pub enum Decision {
 pub struct Mask {
     /// Fields that travel unless the case marks them as protected.
     pub fields: BTreeSet<Field>,
-    /// Fields that travel only when the receiver needs them.
+    /// Fields that travel when the receiver needs them, even when the case marks them.
     pub protected: BTreeSet<Field>,
 }
 
