@@ -82,7 +82,7 @@ fields! {
     Age "age" Anonymous nl: "leeftijd in hele jaren" en: "age in whole years";
     LegalRegime "legal.regime" Legal nl: "wettelijk kader" en: "legal regime";
     LegalBasis "legal.basis" Legal nl: "grondslag" en: "legal basis";
-    LegalConsent "legal.consent" Legal nl: "toestemming, of waarom niet" en: "consent, or why not";
+    LegalConsent "legal.consent" Legal nl: "toestemming (of waarom niet)" en: "consent (or why not)";
     LegalAuthority "legal.authority" Legal nl: "gezag" en: "parental authority";
     LegalCourtOrder "legal.court_order" Legal nl: "beschikking van de rechter" en: "court order";
     IdentityStatus "legal.identity_status" Legal nl: "hoe de identiteit is vastgesteld" en: "how identity was established";

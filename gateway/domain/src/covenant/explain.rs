@@ -51,6 +51,7 @@ pub fn explain_document(document: &Document, org: &OrgId, lang: Lang) -> String 
     let mut text = page.heading();
     text.push_str(&page.asks());
     text.push_str(&page.answers());
+    text.push_str(&page.datasets());
     text.push_str(&page.agreements());
     text
 }
@@ -112,7 +113,7 @@ impl Page<'_> {
             (Act::Figures, Lang::En) => format!("You may ask {others} for figures. You never see a case."),
         };
         let mut text = self.clause(clause, &what);
-        text.push_str(&self.data(clause, &self.say("Dit mag u meesturen", "You may send")));
+        text.push_str(&self.data(clause, &self.say("Dit mag u meesturen (zie onder)", "You may send (see below)")));
         text.push_str(&self.times(clause, &self.say("U krijgt antwoord binnen", "You get an answer within")));
         text.push_str(&self.next(clause));
         Some(text)
@@ -135,7 +136,7 @@ impl Page<'_> {
             (Act::Figures, Lang::En) => format!("These organisations may ask you for figures, never for a case: {others}."),
         };
         let mut text = self.clause(clause, &what);
-        text.push_str(&self.data(clause, &self.say("U krijgt hoogstens", "You get at most")));
+        text.push_str(&self.data(clause, &self.say("U krijgt hoogstens (zie onder)", "You get at most (see below)")));
         text.push_str(&self.times(clause, &self.say("U antwoordt binnen", "You answer within")));
         Some(text)
     }
@@ -149,16 +150,33 @@ impl Page<'_> {
     }
 
     fn data(&self, clause: &Clause, lead: &str) -> String {
-        let Some(dataset) = clause.dataset.as_ref().and_then(|id| self.document.dataset(id)) else { return String::new() };
-        let mut text = format!("  {lead}: {}.\n", Field::labels(&dataset.fields, self.lang));
-        if !dataset.protected.is_empty() {
-            let lead = self.say(
-                "Als dit is afgeschermd: alleen als het voor de hulp echt nodig is",
-                "When this is protected: only when the help really needs it",
-            );
-            let _ = writeln!(text, "  {lead}: {}.", Field::labels(&dataset.protected, self.lang));
+        let dataset = clause.dataset.as_ref().and_then(|id| self.document.dataset(id));
+        dataset.map_or_else(String::new, |dataset| format!("  {lead}: {}.\n", dataset.title.get(self.lang)))
+    }
+
+    /// What each dataset that concerns this party holds; once, for several clauses share one.
+    fn datasets(&self) -> String {
+        let document = self.document;
+        let mine = |clause: &&Clause| self.may_ask(self.party, clause) || self.may_be_asked(self.party, clause);
+        let used: Vec<_> = document.grants.iter().filter(mine).filter_map(|clause| clause.dataset.as_ref()).collect();
+        let mut text = String::new();
+        for dataset in document.datasets.iter().filter(|dataset| used.contains(&&dataset.id)) {
+            let guarded = |too: bool| dataset.protected.iter().filter(move |field| dataset.fields.contains(field) == too);
+            let (title, labels) = (dataset.title.get(self.lang), Field::labels(&dataset.fields, self.lang));
+            let _ = writeln!(text, "{title}: {labels}.");
+            if guarded(true).next().is_some() {
+                let lead = self.say(
+                    "Is dit in de zaak afgeschermd, dan alleen als het voor de hulp nodig is",
+                    "When the case protects this, only if the help needs it",
+                );
+                let _ = writeln!(text, "  {lead}: {}.", Field::labels(guarded(true), self.lang));
+            }
+            if guarded(false).next().is_some() {
+                let lead = self.say("Altijd alleen als het voor de hulp nodig is", "Always only if the help needs it");
+                let _ = writeln!(text, "  {lead}: {}.", Field::labels(guarded(false), self.lang));
+            }
         }
-        text
+        if text.is_empty() { text } else { self.say("\nWELKE GEGEVENS\n", "\nWHICH DATA\n") + &text }
     }
 
     fn times(&self, clause: &Clause, lead: &str) -> String {
