@@ -96,6 +96,12 @@ impl Found {
             let (nl, en) = (format!("{} {} komt erbij.", subject.0, name(entry)), format!("{} {} is added.", subject.1, name(entry)));
             self.add(format!("{list}[{id}]"), What::Added, nl, en);
         }
+        // Order decides too: which clause is tried first, which candidate is asked first.
+        let stayed =
+            |entries: &[T], other: &BTreeMap<String, &T>| entries.iter().map(&key).filter(|id| other.contains_key(id)).collect::<Vec<_>>();
+        if stayed(old, &by_key) != stayed(new, &before) {
+            self.altered(list.to_owned(), &format!("volgorde van {list}"), &format!("order of {list}"));
+        }
         before.into_iter().filter_map(|(id, entry)| Some((entry, *by_key.get(&id)?))).collect()
     }
 
@@ -145,6 +151,9 @@ impl Found {
             let ((id, was), (_, is)) = (name(before), name(after));
             let subject = (format!("Gebied {}", before.title.nl), format!("Area {}", before.title.en));
             self.list(&format!("areas[{id}]"), (&subject.0, &subject.1), &was, &is);
+            if before.title != after.title {
+                self.altered(format!("areas[{id}].title"), &format!("naam van gebied {id}"), &format!("name of area {id}"));
+            }
         }
     }
 

@@ -178,6 +178,10 @@ fn a_new_root_key_needs_the_old_key_and_the_new_one() {
     let others: Vec<_> = document.parties.iter().map(|party| party.id.clone()).filter(|id| *id != org(PACTUM)).collect();
     let mut bundle = signed_by(document, others.iter().map(OrgId::as_str));
 
+    let mut old_only = bundle.clone();
+    old_only.sign_leaving(&org(PACTUM), &key(&org(PACTUM)));
+    assert_eq!(missing(&old_only.standing(Some(&first()))), [PACTUM], "the new key has yet to show that it exists");
+
     bundle.sign(&org(PACTUM), &new_key).unwrap();
     assert_eq!(missing(&bundle.standing(Some(&first()))), [PACTUM], "the old key has yet to agree");
 

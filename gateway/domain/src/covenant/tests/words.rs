@@ -98,7 +98,10 @@ fn a_party_that_joins_and_a_telephone_number_that_changes_are_told() {
 
 #[test]
 fn no_change_of_substance_goes_untold() {
-    let edits: [fn(&mut Document); 14] = [
+    let edits: [fn(&mut Document); 17] = [
+        |document| document.grants.swap(0, 1),
+        |document| document.parties.reverse(),
+        |document| document.areas[0].title.nl.push('!'),
         |document| document.grants[0].purpose.nl.push('.'),
         |document| document.grants[3].escalation = None,
         |document| document.grants[3].mode = document::Mode::FanOut,
