@@ -16,7 +16,7 @@
 pub mod contract;
 mod group;
 pub mod memory;
-//PG pub mod postgres;
+pub mod postgres;
 mod queue;
 mod rows;
 pub mod sqlite;

@@ -1,7 +1,7 @@
 //! GROUP: which commits of a group hold. Pure: its arguments are the commits and what one transaction read for them ([`Seen`]).
 //!
 //! Commits are judged one by one in the order they came, each seeing the accepted ones before it; one that does not hold is answered
-//! and leaves its neighbours alone. The [`Plan`] is what the transaction then writes, already numbered and with each row once, however
+//! and leaves its neighbours alone (a commit that breaks the rules by itself does not even get here: [`check`]). The [`Plan`] is what the transaction then writes, already numbered and with each row once, however
 //! many commits of the group touched it. All stores use this file, so that they cannot differ.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -104,11 +104,11 @@ impl Plan<'_> {
     }
 }
 
-/// Judges the commits of a group, in order, and plans what to write.
+/// Judges the commits of a group, in order, and plans what to write. Each has passed [`check`].
 pub(super) fn decide(commits: &[Commit], mut seen: Seen) -> Plan<'_> {
     let mut plan = Plan::default();
     for commit in commits {
-        let answer = check_shape(commit).and_then(|()| check_seen(commit, &seen)).map(|()| admit(commit, &mut seen, &mut plan));
+        let answer = check_seen(commit, &seen).map(|()| admit(commit, &mut seen, &mut plan));
         plan.answers.push(answer);
     }
     plan.log_size = seen.log_size;
@@ -207,8 +207,9 @@ fn admit<'a>(commit: &'a Commit, seen: &mut Seen, plan: &mut Plan<'a>) -> Commit
     Committed { first_entry, last_event: seen.last_event, log_size: seen.log_size }
 }
 
-/// The rules of a commit by itself: bounds, and every put stated in `expect`.
-fn check_shape(commit: &Commit) -> Result<(), StoreError> {
+/// The rules of a commit by itself: bounds, and every put stated in `expect`. Comes before the group, because even reading what a bad
+/// commit names could fail the transaction of its neighbours.
+pub(super) fn check(commit: &Commit) -> Result<(), StoreError> {
     let refused = |what: String| Err(StoreError::Refused(what));
     if items(commit) > MAX_ITEMS {
         return refused(format!("more than {MAX_ITEMS} items"));

@@ -75,6 +75,7 @@ impl MemoryStore {
     }
 
     fn commit_now(&self, commit: Commit) -> Result<Committed, StoreError> {
+        group::check(&commit)?;
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
         match fault {
             Some(Fault::Lost) => return Err(StoreError::Unavailable("lost, as asked".to_owned())),

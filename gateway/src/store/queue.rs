@@ -51,6 +51,7 @@ impl Queue {
     }
 
     pub(super) async fn commit(&self, commit: Commit) -> Answer {
+        group::check(&commit)?;
         self.ask(|answer| Job::Commit(Box::new(commit), answer)).await?
     }
 

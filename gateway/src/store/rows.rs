@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use schakel_domain::id::Hash;
 
+use super::group::{PeerHead, Seen};
 use super::{
     ClientKey, EntryRow, EventRow, InboxRow, Kind, NewEntry, NewEvent, OutboxRow, OutboxState, Outgoing, PeerQueue, Record, Replay,
 };
@@ -134,6 +135,40 @@ pub(super) fn moment(nanos: i64) -> Timestamp {
 
 fn hash(bytes: &[u8]) -> Option<Hash> {
     bytes.try_into().ok().map(Hash)
+}
+
+/// One row of the statement that reads what a group needs: which part, two numbers, two texts.
+pub(super) type SeenCols = (i64, i64, i64, String, String);
+
+/// What the rows of that statement say; a missing record, key or message has none.
+pub(super) fn seen(rows: Vec<SeenCols>) -> Result<Seen, sqlx::Error> {
+    let damaged = |what: &str| sqlx::Error::Decode(format!("damaged {what}").into());
+    let unsigned = |number: i64| u64::try_from(number).map_err(|_| damaged("number"));
+    let mut seen = Seen::default();
+    for (part, first, second, text, more) in rows {
+        let peer = || text.parse().map_err(|_| damaged("peer"));
+        match part {
+            0 => (seen.log_size, seen.last_event) = (unsigned(first)?, unsigned(second)?),
+            1 => {
+                let kind = Kind::from_code(first).ok_or_else(|| damaged("kind"))?;
+                seen.versions.insert((kind, text), unsigned(second)?);
+            }
+            2 => {
+                seen.replays.insert((text, more));
+            }
+            3 => {
+                seen.received.insert((peer()?, more.parse().map_err(|_| damaged("message"))?));
+            }
+            4 => {
+                let state = OutboxState::from_code(second).ok_or_else(|| damaged("state"))?;
+                seen.outbox.insert((peer()?, unsigned(first)?), state);
+            }
+            _ => {
+                seen.peers.insert(peer()?, PeerHead { sent: unsigned(first)?, received: unsigned(second)? });
+            }
+        }
+    }
+    Ok(seen)
 }
 
 /// The columns of an outbox row, in the order of [`OutboxCols`].

@@ -12,10 +12,10 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Sqlite, SqliteConnection};
 use tokio::sync::watch;
 
-use super::super::group::{self, PeerHead, Plan, Seen, Wanted};
+use super::super::group::{self, Plan, Seen, Wanted};
 use super::super::queue::{Answer, Writer};
-use super::super::rows::{int, nanos};
-use super::super::{Commit, Kind, OutboxState, StoreError};
+use super::super::rows::{self, SeenCols, int, nanos};
+use super::super::{Commit, OutboxState, StoreError};
 use super::reserve::Reserve;
 use super::{code, extended_code};
 
@@ -239,9 +239,6 @@ const BEGIN_AND_READ: &str = "BEGIN IMMEDIATE; \
          CROSS JOIN outbox AS o ON o.peer = k.value ->> 0 AND o.number = k.value ->> 1 \
      UNION ALL SELECT 5, p.sent, p.received, p.peer, '' FROM json_each($5) AS k CROSS JOIN peer_head AS p ON p.peer = k.value";
 
-/// One row of it: which part, two numbers, two texts.
-pub(in super::super) type SeenCols = (i64, i64, i64, String, String);
-
 async fn begin_and_read(conn: &mut SqliteConnection, wanted: &Wanted<'_>) -> Result<Seen, sqlx::Error> {
     let records: Vec<_> = wanted.records.iter().map(|(kind, id)| (kind.code(), *id)).collect();
     let received: Vec<_> = wanted.received.iter().map(|(peer, message)| (peer.as_str(), message.to_string())).collect();
@@ -252,42 +249,11 @@ async fn begin_and_read(conn: &mut SqliteConnection, wanted: &Wanted<'_>) -> Res
         .bind(json(&received)?)
         .bind(json(&outbox)?)
         .bind(json(&wanted.peers)?);
-    seen(query.fetch_all(conn).await?)
+    rows::seen(query.fetch_all(conn).await?)
 }
 
 fn json(keys: &impl serde::Serialize) -> Result<String, sqlx::Error> {
     serde_json::to_string(keys).map_err(sqlx::Error::decode)
-}
-
-/// Reads the rows of a group's reading statement; the same for both databases.
-pub(in super::super) fn seen(rows: Vec<SeenCols>) -> Result<Seen, sqlx::Error> {
-    let damaged = |what: &str| sqlx::Error::Decode(format!("damaged {what}").into());
-    let unsigned = |number: i64| u64::try_from(number).map_err(|_| damaged("number"));
-    let mut seen = Seen::default();
-    for (part, first, second, text, more) in rows {
-        let peer = || text.parse().map_err(|_| damaged("peer"));
-        match part {
-            0 => (seen.log_size, seen.last_event) = (unsigned(first)?, unsigned(second)?),
-            1 => {
-                let kind = Kind::from_code(first).ok_or_else(|| damaged("kind"))?;
-                seen.versions.insert((kind, text), unsigned(second)?);
-            }
-            2 => {
-                seen.replays.insert((text, more));
-            }
-            3 => {
-                seen.received.insert((peer()?, more.parse().map_err(|_| damaged("message"))?));
-            }
-            4 => {
-                let state = OutboxState::from_code(second).ok_or_else(|| damaged("state"))?;
-                seen.outbox.insert((peer()?, unsigned(first)?), state);
-            }
-            _ => {
-                seen.peers.insert(peer()?, PeerHead { sent: unsigned(first)?, received: unsigned(second)? });
-            }
-        }
-    }
-    Ok(seen)
 }
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
