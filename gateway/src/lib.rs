@@ -3,3 +3,4 @@
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
 pub mod store;
+pub mod vault;

@@ -296,8 +296,10 @@ mod tests {
     #[tokio::test]
     async fn a_connection_with_our_options_has_these_settings() {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        File::create(&path).unwrap();
 
-        let mut conn = SqliteConnection::connect_with(&connect_options(&folder.path().join("store.db"))).await.unwrap();
+        let mut conn = SqliteConnection::connect_with(&connect_options(&path)).await.unwrap();
 
         check_settings(&read_settings(&mut conn).await.unwrap()).unwrap();
     }
