@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use schakel::store::contract::{entry, put};
 use schakel::store::postgres::PostgresOptions;
 use schakel::store::sqlite::SqliteOptions;
-use schakel::store::{Commit, Kind, Store, StoreError, postgres, sqlite};
+use schakel::store::{ClientKey, Commit, Kind, Store, StoreError, postgres, sqlite};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
@@ -63,6 +63,10 @@ fn logged(id: &str, kib: usize) -> Commit {
     let mut commit = Commit { entries: vec![entry(id, Some(id))], ..put(id, 1) };
     commit.put[0].sealed = Some(vec![7; kib * 1024]);
     commit
+}
+
+fn client_key() -> ClientKey {
+    ClientKey { id: "0198f2c4-6d1e-7a53-9c2b-4e1f7d0a8b36".parse().unwrap(), wrapped: vec![1] }
 }
 
 fn urgent(id: &str) -> Commit {
@@ -142,6 +146,10 @@ async fn on_a_full_disk_new_work_is_refused_reading_and_the_reserve_go_on_and_sp
     assert!(freed.elapsed() < Duration::from_secs(5));
     answered.push("after".to_owned());
     assert_eq!(std::fs::metadata(disk.path().join("store.db.reserve")).unwrap().len(), 4 * MIB);
+    // One that clashes is told so, and not that the disk is still full.
+    let clash = Commit { keys: vec![client_key()], ..Commit::default() };
+    store.commit(clash.clone()).await.unwrap();
+    assert!(matches!(store.commit(clash).await, Err(StoreError::Conflict(_))));
 
     store.close().await;
     assert_eq!(integrity(&path).await, "ok");
@@ -163,7 +171,7 @@ async fn a_used_up_reserve_refuses_without_harm_and_a_restart_on_a_full_disk_rea
         assert!(urgent_done < 10_000, "2 MiB cannot hold that much");
     }
 
-    assert!(urgent_done > 50, "the reserve held only {urgent_done} commits");
+    assert!(urgent_done > 100, "the reserve held only {urgent_done} commits");
     assert_eq!(store.commit(urgent("late")).await, Err(StoreError::Full));
     store.close().await;
     let store = sqlite::open(&path, options(2)).await.unwrap();

@@ -156,7 +156,7 @@ impl State {
         self.keys.extend(plan.keys.iter().map(|key| (key.id, (*key).clone())));
     }
 
-    fn records<'a>(&'a self, kind: Kind) -> impl Iterator<Item = &'a Record> {
+    fn records(&self, kind: Kind) -> impl Iterator<Item = &Record> {
         self.records.range((kind, String::new())..).map(|(_, record)| record).take_while(move |record| record.kind == kind)
     }
 

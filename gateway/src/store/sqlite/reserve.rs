@@ -12,7 +12,7 @@ use std::path::PathBuf;
 const STEP: u64 = 512 * 1024;
 const CHUNK: usize = 64 * 1024;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reserve {
     path: PathBuf,
     /// Bytes it should hold.

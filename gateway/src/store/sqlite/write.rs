@@ -64,7 +64,7 @@ impl Writer for SqliteWriter {
             }
             // The disk may have room again without anybody having tried.
             if self.full || !self.reserve.is_whole() {
-                self.full = !self.reserve.has_room();
+                self.full = !self.on_reserve(Reserve::has_room).await;
             }
             if self.full { Err(StoreError::Full) } else { Ok(()) }
         })
@@ -96,8 +96,9 @@ impl SqliteWriter {
     async fn write(&mut self, commits: &[Commit]) -> Vec<Answer> {
         let ordinary = commits.iter().any(|commit| !commit.from_reserve);
         // The reserve comes before ordinary work: what is left of the disk is not theirs.
-        if !self.reserve.is_whole() && !(ordinary && self.restore()) {
-            return self.one_by_one(commits).await;
+        let whole = self.reserve.is_whole() || (ordinary && self.restore().await);
+        if !whole {
+            return self.one_by_one(commits, false).await;
         }
         match self.attempt(commits).await {
             Ok(answers) => {
@@ -105,23 +106,22 @@ impl SqliteWriter {
                 answers
             }
             Err(Failure::Other(error)) => vec![Err(error); commits.len()],
-            Err(Failure::Full | Failure::Constraint) => self.one_by_one(commits).await,
+            Err(Failure::Full) => self.one_by_one(commits, false).await,
+            Err(Failure::Constraint) => self.one_by_one(commits, true).await,
         }
     }
 
-    /// After the group failed: which of them can be written nevertheless.
-    async fn one_by_one(&mut self, commits: &[Commit]) -> Vec<Answer> {
+    /// After the group failed: which of them can be written nevertheless. Ordinary ones have no part in what the reserve holds.
+    async fn one_by_one(&mut self, commits: &[Commit], ordinary: bool) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(commits.len());
         for commit in commits {
-            answers.push(self.alone(commit).await);
+            let may = commit.from_reserve || (ordinary && self.reserve.is_whole());
+            answers.push(if may { self.alone(commit).await } else { Err(StoreError::Full) });
         }
         answers
     }
 
     async fn alone(&mut self, commit: &Commit) -> Answer {
-        if !commit.from_reserve && (self.full || !self.reserve.is_whole()) {
-            return Err(StoreError::Full);
-        }
         let mut checkpointed = false;
         loop {
             match self.attempt(std::slice::from_ref(commit)).await {
@@ -129,19 +129,29 @@ impl SqliteWriter {
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Constraint) => return Err(StoreError::Conflict("a unique key exists".to_owned())),
                 Err(Failure::Full) if !commit.from_reserve => return Err(StoreError::Full),
-                // A log that is written back is used again from its start and need not grow.
-                Err(Failure::Full) if !checkpointed => {
+                Err(Failure::Full) if checkpointed && !self.on_reserve(Reserve::give_up).await => return Err(StoreError::Full),
+                // A log that is written back is used again from its start and need not grow. What the reserve gave goes to that first:
+                // spent on the log it would hold a fraction of the commits.
+                Err(Failure::Full) => {
                     checkpointed = true;
                     self.checkpoint().await;
                 }
-                Err(Failure::Full) if self.reserve.give_up() => {}
-                Err(Failure::Full) => return Err(StoreError::Full),
             }
         }
     }
 
-    fn restore(&mut self) -> bool {
-        let whole = self.reserve.restore();
+    /// Works on the reserve's file, away from the threads that serve everybody else.
+    async fn on_reserve(&mut self, work: fn(&mut Reserve) -> bool) -> bool {
+        let mut reserve = std::mem::take(&mut self.reserve);
+        let worked = tokio::task::spawn_blocking(move || (work(&mut reserve), reserve)).await;
+        // It fails only while the runtime ends, and this task with it.
+        let (done, reserve) = worked.unwrap_or_default();
+        self.reserve = reserve;
+        done
+    }
+
+    async fn restore(&mut self) -> bool {
+        let whole = self.on_reserve(Reserve::restore).await;
         if whole {
             tracing::info!("the disk has room again, the reserve is whole");
         }
