@@ -5,3 +5,4 @@
 pub mod desk;
 pub mod store;
 pub mod tls;
+pub mod vault;
