@@ -2,5 +2,8 @@
 //!
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
+pub mod batch;
 pub mod desk;
+pub mod peers;
 pub mod store;
+pub mod wire;
