@@ -139,7 +139,7 @@ fn a_refusal_is_signed_and_provable_alone_beside_the_message_it_refuses() {
 fn an_answer_survives_the_wire_and_a_strange_one_does_not() {
     let good = answer(messages(1)[0]);
     let spoil: [fn(&mut schakel_proto::federation::v1::MessageResult); 5] =
-        [|r| r.outcome = 0, |r| r.outcome = 9, |r| r.reason.clear(), |r| r.detail = "a\nb".to_owned(), |r| drop(r.message_hash.pop())];
+        [|r| r.outcome = 0, |r| r.outcome = 9, |r| r.reason.clear(), |r| r.detail = "a\nb".to_owned(), |r| r.message_hash.truncate(31)];
 
     assert_eq!(Answer::from_wire(good.to_wire()).unwrap(), good);
     for spoil in spoil {
