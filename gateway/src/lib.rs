@@ -6,4 +6,5 @@ pub mod batch;
 pub mod desk;
 pub mod peers;
 pub mod store;
+pub mod tls;
 pub mod wire;
