@@ -70,9 +70,13 @@ fn request_of(json: &Json) -> Option<RequestId> {
     text.parse().ok()
 }
 
+/// Every command, by the name it has in a file.
+pub(super) fn names() -> Vec<&'static str> {
+    COMMANDS.iter().map(|row| row.0).collect()
+}
+
 fn known_command(text: &str) -> Result<&'static (&'static str, ReadAct), String> {
-    let names = || COMMANDS.iter().map(|row| row.0).collect::<Vec<_>>().join(", ");
-    COMMANDS.iter().find(|row| row.0 == text).ok_or_else(|| format!("expected one of: {}", names()))
+    COMMANDS.iter().find(|row| row.0 == text).ok_or_else(|| format!("expected one of: {}", names().join(", ")))
 }
 
 fn actor(f: &mut Fields<'_>) -> Option<Actor> {

@@ -275,3 +275,22 @@ fn an_empty_dossier_opens_a_case_because_a_crisis_does_not_wait_for_a_form() {
 
     assert_eq!(read.act, CareAct::OpenCase { dossier: Box::new(Dossier::default()) });
 }
+
+#[test]
+fn every_example_in_the_readme_is_accepted_and_every_command_has_one() {
+    let readme = include_str!("../../README.md");
+    let sections = readme.split("\n### ").filter_map(|section| {
+        let example = section.split("```json").nth(1)?.split("```").next()?;
+        Some((section.lines().next().unwrap_or_default().to_owned(), example.to_owned()))
+    });
+
+    let mut shown = Vec::new();
+    for (title, example) in sections {
+        let read = FileDrop.translate(example.as_bytes());
+        assert!(read.is_ok(), "{title}: {}", read.unwrap_err());
+        assert!(example.contains(&format!("\"command\": \"{title}\"")), "{title} shows another command");
+        shown.push(title);
+    }
+
+    assert_eq!(shown, command::names());
+}
