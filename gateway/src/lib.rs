@@ -2,5 +2,6 @@
 //!
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
+pub mod adapter_door;
 pub mod desk;
 pub mod store;
