@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_never_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (secret, link) = (folder.path().join("secret"), folder.path().join("link.json"));
+        fs::write(&secret, "key").unwrap();
+        symlink(&secret, &link).unwrap();
+
+        assert_eq!(read(&link, 100).unwrap(), None);
+        assert_eq!(read(&secret, 2).unwrap(), Some(b"key".to_vec()), "one byte more than asked, so that too large shows");
+    }
+
+    #[test]
     fn folders_are_made_for_us_alone_and_existing_ones_are_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let (ours, theirs) = (root.path().join("a/b"), root.path().join("theirs"));

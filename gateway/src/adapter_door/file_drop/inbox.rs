@@ -227,9 +227,10 @@ impl FileDropDoor {
     async fn say_waiting(&self, name: &str, request: RequestId, refusal: &Refusal) -> io::Result<()> {
         let text = self.no(Some(request), std::slice::from_ref(refusal), true);
         let (answers, name) = (self.folders.answers.clone(), waiting_name(name));
-        blocking(
-            move || if fs::read(answers.join(&name)).is_ok_and(|old| old == text) { Ok(()) } else { folder::write(&answers, &name, &text) },
-        )
+        blocking(move || {
+            let told = folder::read(&answers.join(&name), text.len()).is_ok_and(|old| old.as_ref() == Some(&text));
+            if told { Ok(()) } else { folder::write(&answers, &name, &text) }
+        })
         .await
     }
 
