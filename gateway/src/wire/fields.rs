@@ -9,8 +9,10 @@ use jiff::civil::Date;
 use schakel_domain::id::InvalidId;
 use schakel_domain::refusal::Refusal;
 
-/// Most wrong fields told in one answer; a message with more is wrong enough.
-const MAX_TOLD: usize = 50;
+/// Most wrong fields told in one answer: all of them must fit in the 8 KiB of headers that clients accept.
+const MAX_TOLD: usize = 20;
+/// Longest explanation of one wrong field, in characters: it may quote what was sent.
+const MAX_TOLD_TEXT: usize = 160;
 /// First and last second of the years a protobuf timestamp can hold: 0001 to 9999.
 const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
@@ -33,7 +35,10 @@ impl Fields {
     }
 
     /// Notes a refusal as it is; its path starts at the message's root.
-    pub fn note(&mut self, refusal: Refusal) {
+    pub fn note(&mut self, mut refusal: Refusal) {
+        if refusal.detail.chars().count() > MAX_TOLD_TEXT {
+            refusal.detail = refusal.detail.chars().take(MAX_TOLD_TEXT).chain(['…']).collect();
+        }
         if self.wrong.len() < MAX_TOLD {
             self.wrong.push(refusal);
         }
