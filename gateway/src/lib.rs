@@ -4,4 +4,5 @@
 
 pub mod desk;
 pub mod store;
+pub mod tls;
 pub mod wire;

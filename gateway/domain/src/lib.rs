@@ -1,10 +1,13 @@
 //! The rules of Schakel, as functions of their arguments: no IO, no async, no clock, no randomness.
 //!
-//! In reading order:
-//! [`id`] names things, [`refusal`] says no, `covenant` decides who may ask whom for what, `custody` and `expertise` are the
-//! two protocols, `audit` is the mathematics and format of the log.
+//! In reading order: [`id`] names things and [`person`] people, [`refusal`] says no, [`caller`] may do what its role permits. A
+//! [`dossier`] is what may be known, [`field`] by field. `covenant` decides who may ask whom for what; [`custody`] and
+//! `expertise` are the two protocols; [`message`] is what gateways say, [`command`] what one may ask and [`view`] what is answered.
+//! `audit` is the mathematics and format of the log.
 
+pub mod audit;
 pub mod caller;
+pub mod canonical;
 pub mod command;
 pub mod custody;
 pub mod dossier;
