@@ -229,7 +229,9 @@ impl Desk {
         }
         let mut draft = Draft::new(self);
         let resource = match &write.act {
-            CareAct::OpenCase { .. } | CareAct::AmendCase { .. } | CareAct::CloseCase { .. } => self.case_act(caller, write, &mut draft).await?,
+            CareAct::OpenCase { .. } | CareAct::AmendCase { .. } | CareAct::CloseCase { .. } => {
+                self.case_act(caller, write, &mut draft).await?
+            }
             CareAct::ForceReclaim { .. } | CareAct::ResolveContested { .. } => self.two_people_act(caller, write, &mut draft).await?,
             CareAct::Ask(_)
             | CareAct::AcceptConsultation { .. }
@@ -273,7 +275,7 @@ impl Desk {
         let clear: T = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
         let sealed = match &record.sealed {
             Some(sealed) => {
-                let plain = self.parts.vault.open(sealed, PURPOSE).await.map_err(|error| {
+                let plain = self.parts.vault.open(PURPOSE, sealed).await.map_err(|error| {
                     tracing::error!(error = %error, kind = ?T::KIND, "a sealed record cannot be opened");
                     internal("opening a record")
                 })?;
@@ -296,7 +298,12 @@ impl Desk {
     /// # Errors
     /// When the client key is gone (erased) or the bytes were altered.
     pub async fn unseal(&self, sealed: &[u8]) -> Result<Vec<u8>, Refusal> {
-        self.parts.vault.open(sealed, PURPOSE).await.map_err(|_| Refusal::new(Stage::Store, Reason::Internal).because("opening a sealed part"))
+        self.parts
+            .vault
+            .open(PURPOSE, sealed)
+            .await
+            .map(|plain| plain.to_vec())
+            .map_err(|_| Refusal::new(Stage::Store, Reason::Internal).because("opening a sealed part"))
     }
 }
 

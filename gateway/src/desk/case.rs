@@ -114,7 +114,13 @@ impl Desk {
         Ok(case_name(seen.id))
     }
 
-    async fn resolve_contested(&self, caller: &Caller, seen: Seen<CaseId>, people: &TwoPeople, draft: &mut Draft<'_>) -> Result<String, Stop> {
+    async fn resolve_contested(
+        &self,
+        caller: &Caller,
+        seen: Seen<CaseId>,
+        people: &TwoPeople,
+        draft: &mut Draft<'_>,
+    ) -> Result<String, Stop> {
         let mut doc = self.seen_case(seen).await?;
         let leads = match &doc.clear.custody.role {
             Role::Contested { by, .. } => Some(by.org.clone()),

@@ -36,7 +36,11 @@ impl Desk {
                 doc.clear.available = *available;
                 doc.sealed.by.insert(self.parts.me.clone(), write.actor.clone());
                 doc.sealed.notes.insert(self.parts.me.clone(), note.clone());
-                draft.timer(bid_timer(consultation.id), draft.now + CONFIRM_WITHIN, &Action::BidUnconfirmed { consultation: consultation.id });
+                draft.timer(
+                    bid_timer(consultation.id),
+                    draft.now + CONFIRM_WITHIN,
+                    &Action::BidUnconfirmed { consultation: consultation.id },
+                );
                 draft.commit.from_reserve = true;
                 self.candidate_act(draft, by, EventCode::ConsultationBid, doc, candidate::Input::StaffBid).await
             }
@@ -169,7 +173,8 @@ impl Desk {
         if ask.candidates.is_empty() {
             return Ok(vec![self.parts.agreements.permits(&wish(None), now)?]);
         }
-        let grants: Result<Vec<Grant>, Refusal> = ask.candidates.iter().map(|org| self.parts.agreements.permits(&wish(Some(org)), now)).collect();
+        let grants: Result<Vec<Grant>, Refusal> =
+            ask.candidates.iter().map(|org| self.parts.agreements.permits(&wish(Some(org)), now)).collect();
         Ok(grants?)
     }
 
@@ -304,7 +309,8 @@ impl Desk {
         step: requester::Step<OrgId, Hash>,
     ) -> Result<(), Stop> {
         if let Some(state) = step.state {
-            doc.clear.open = !matches!(state.phase, requester::Phase::Cancelled | requester::Phase::Closed(_) | requester::Phase::Escalated);
+            doc.clear.open =
+                !matches!(state.phase, requester::Phase::Cancelled | requester::Phase::Closed(_) | requester::Phase::Escalated);
             doc.clear.asking = Asking::Requester(state);
         }
         for fact in step.facts {

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use schakel_domain::audit::{Entry, tree};
+use schakel_domain::audit::entry::Entry;
+use schakel_domain::audit::tree;
 use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
 use schakel_domain::message::{Body, Message};
@@ -13,7 +14,7 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::Desk;
 use super::record::{Doc, Links, Shape};
-use crate::store::{ClientKey, Commit, Committed, Expect, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
+use crate::store::{Commit, Committed, Expect, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
 
 /// Why an attempt did not end in an answer.
 #[derive(Debug)]
@@ -86,8 +87,9 @@ impl<'d> Draft<'d> {
 
     /// A new client key, stored with this draft.
     pub fn new_key(&mut self) -> Result<ClientKeyId, Stop> {
-        let (id, row): (ClientKeyId, ClientKey) = self.desk.parts.vault.new_key(self.now).map_err(|_| internal("making a client key"))?;
-        self.commit.keys.push(row);
+        let key = self.desk.parts.vault.new_key(self.now).map_err(|_| internal("making a client key"))?;
+        let id = key.id;
+        self.commit.keys.push(key);
         Ok(id)
     }
 

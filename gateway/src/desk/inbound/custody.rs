@@ -125,7 +125,8 @@ impl Desk {
     ) -> Result<ClientKeyId, Stop> {
         let Thread::Case(mut case) = thread else { return Err(unfit()) };
         let message = incoming.message;
-        let step = self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: Said::Fence { term }, transfer: None })?;
+        let step =
+            self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: Said::Fence { term }, transfer: None })?;
         let latest = case.clear.handovers.last().copied().ok_or_else(unfit)?;
         let mut doc: Doc<HandoverRecord> = self.find(&latest.to_string()).await?;
         advance(&mut case.clear.links, message);
@@ -140,8 +141,15 @@ impl Desk {
 
     /// Carries out a step whose facts may concern another offer than the one in hand: an offer of the new lead is also the receipt of
     /// the one that made it lead.
-    async fn settle(&self, draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, step: CustodyStep) -> Result<(), Stop> {
-        let (here, elsewhere): (Vec<_>, Vec<_>) = step.facts.into_iter().partition(|fact| about(fact).is_none_or(|offer| offer == doc.clear.offer));
+    async fn settle(
+        &self,
+        draft: &mut Draft<'_>,
+        case: &mut Doc<CaseRecord>,
+        doc: &mut Doc<HandoverRecord>,
+        step: CustodyStep,
+    ) -> Result<(), Stop> {
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            step.facts.into_iter().partition(|fact| about(fact).is_none_or(|offer| offer == doc.clear.offer));
         for fact in elsewhere {
             let Some(offer) = about(&fact) else { continue };
             let Some(mut other): Option<Doc<HandoverRecord>> = self.load(&offer.to_string()).await? else { continue };
@@ -219,7 +227,9 @@ fn said(body: &Body, hash: Hash) -> Option<(OfferId, Said<OrgId, OfferId, Hash>,
 /// Keeps the words that came with a message, when it had its effect.
 fn take_words(case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, body: &Body, step: &CustodyStep, hash: Hash) -> Result<(), Stop> {
     match body {
-        Body::Accept { by, read_back, first_action, first_action_at, .. } if step.facts.iter().any(|fact| matches!(fact, Fact::GaveToken(..))) => {
+        Body::Accept { by, read_back, first_action, first_action_at, .. }
+            if step.facts.iter().any(|fact| matches!(fact, Fact::GaveToken(..))) =>
+        {
             if read_back.len() != doc.clear.key_points as usize {
                 return Err(Refusal::new(Stage::State, Reason::ReadBackIncomplete).into());
             }
@@ -250,7 +260,12 @@ fn take_words(case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, body: &
     Ok(())
 }
 
-fn received_offer(message: &Message, propose: &ProposeBody, case: &Doc<CaseRecord>, ground: super::super::record::Ground) -> Doc<HandoverRecord> {
+fn received_offer(
+    message: &Message,
+    propose: &ProposeBody,
+    case: &Doc<CaseRecord>,
+    ground: super::super::record::Ground,
+) -> Doc<HandoverRecord> {
     Doc {
         id: propose.offer.to_string(),
         version: 0,
