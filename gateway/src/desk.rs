@@ -56,7 +56,6 @@ pub trait Source: Send + Sync + fmt::Debug {
 }
 
 /// What a desk works with.
-#[derive(Debug)]
 pub struct Parts {
     /// Our organisation.
     pub me: OrgId,

@@ -3,7 +3,7 @@
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::Caller;
 use schakel_domain::command::{CareAct, Seen, Write};
-use schakel_domain::custody::{self, CaseCustody, Epoch, Fact, Input, Role};
+use schakel_domain::custody::{self, CaseCustody, Fact, Input, Role};
 use schakel_domain::dossier::Dossier;
 use schakel_domain::id::{CaseId, OrgId};
 use schakel_domain::message::Body;
@@ -246,9 +246,4 @@ pub(super) fn not_lead(case: &CaseRecord) -> Stop {
         _ => Reason::NotLead,
     };
     Refusal::new(Stage::State, reason).into()
-}
-
-/// First epoch of a term, for comparing.
-pub(super) fn term_epoch(epoch: &Epoch<OrgId>) -> custody::Term<OrgId> {
-    epoch.term.clone()
 }

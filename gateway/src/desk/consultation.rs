@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::Caller;
 use schakel_domain::command::{About as Whom, Ask, CareAct, Seen, Write};
-use schakel_domain::covenant::{Act as Granted, Grant, Mode as CovenantMode};
+use schakel_domain::covenant::document::Mode as CovenantMode;
+use schakel_domain::covenant::{Act as Granted, Grant};
 use schakel_domain::dossier::{Dossier, scan, trim};
 use schakel_domain::expertise::requester::{Fact, Mode};
 use schakel_domain::expertise::{Message as Said, candidate, requester};
-use schakel_domain::id::{CaseId, ConsultationId, Hash, OrgId};
+use schakel_domain::id::{ConsultationId, Hash, OrgId};
 use schakel_domain::message::{AskAbout, AskBody, Body};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
@@ -498,12 +499,4 @@ fn not_open() -> Stop {
 /// Resource name of a consultation.
 pub(super) fn consultation_name(id: ConsultationId) -> String {
     format!("consultations/{id}")
-}
-
-/// A named question tells the candidate of a case: the id under which its thread runs.
-pub(super) fn thread_case(about: &AskAbout) -> Option<CaseId> {
-    match about {
-        AskAbout::Case { case, .. } => Some(*case),
-        AskAbout::Nobody { .. } => None,
-    }
 }

@@ -254,7 +254,7 @@ impl Desk {
             proof,
         });
         let message = self.sent_message(&row).await?;
-        self.void(&mut draft, &row, &message).await?;
+        self.put_void(&mut draft, &row, &message).await?;
         match row.message.subject.0 {
             Kind::Handover => {
                 let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
@@ -282,7 +282,7 @@ impl Desk {
     }
 
     /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
-    async fn void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
+    async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
         let void = Message {
             id: MessageId::new(self.parts.ids.uuid(draft.now)),
             incarnation: self.incarnation(),

@@ -342,6 +342,7 @@ fn candidate_word(
         Asked::NotYet => ("waiting", None),
         Asked::Open if state.decided() => ("released", None),
         Asked::Open => ("asked", None),
+        Asked::Bid => ("bid", None),
         Asked::Declined(code) => ("declined", Some(code)),
         Asked::Lapsed if known.available.is_some() => ("late", None),
         Asked::Lapsed => ("silent", None),

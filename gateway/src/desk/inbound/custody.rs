@@ -6,16 +6,15 @@ use schakel_domain::id::{ClientKeyId, Hash, OfferId, OrgId};
 use schakel_domain::message::{Body, Message, ProposeBody};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
-use super::super::case::{new_case, rejected};
+use super::super::case::new_case;
 use super::super::clock::{Action, respond_timer};
-use super::super::draft::{Draft, Stop, internal};
+use super::super::draft::{Draft, Stop};
 use super::super::handover::{CustodyStep, within};
 use super::super::record::{CaseRecord, CaseSealed, Doc, FactTimes, HandoverRecord, HandoverSealed, Side};
 use super::super::trace::{By, Rule};
 use super::super::{Desk, views};
 use super::{Incoming, Thread, advance, event_code, unfit};
 use crate::agreements::Wish;
-use crate::store::Kind;
 
 impl Desk {
     pub(super) async fn take_custody(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
