@@ -20,8 +20,8 @@ use schakel_domain::refusal::Refusal;
 
 /// The dossier in a package's bytes.
 fn dossier_of(package: &[u8]) -> Result<Dossier, Refusal> {
-    let _ = package;
-    Ok(Dossier::default())
+    let wrong = |all: Vec<Refusal>| all.into_iter().next().unwrap_or_else(|| Refusal::field("dossier", "expected a dossier"));
+    super::dossier::decode_dossier(package).map_err(wrong)
 }
 
 /// The name of a message's kind, or `unreadable`; for whoever stores a message that was refused.
