@@ -3,9 +3,10 @@
 //! Every way in ends in one [`Commit`](crate::store::Commit): state, outgoing messages, log entries, events and the idempotency
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
 //!
-//! `case`, `consultation` and `handover` execute what people ask; `inbound` takes what peers say; `clock` fires timers; `read` answers
+//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes what peers say; `clock` fires timers; `read` answers
 //! and logs the look; `views` shows; `operate` is for operators; `trace` writes the log entries; `draft` is one commit in the making.
 
+mod agreements;
 mod case;
 mod clock;
 mod consultation;
@@ -20,6 +21,7 @@ mod trace;
 mod views;
 
 pub use clock::Action;
+pub use operate::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
 pub use signals::Signals;
 
@@ -114,6 +116,7 @@ pub struct Desk {
     signals: Arc<Signals>,
     recovering: AtomicBool,
     incarnation: AtomicU64,
+    agreeing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Desk {
@@ -127,7 +130,13 @@ impl Desk {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let incarnation = AtomicU64::new(parts.incarnation);
-        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), incarnation }
+        Self {
+            parts,
+            signals: Arc::new(Signals::default()),
+            recovering: AtomicBool::new(false),
+            incarnation,
+            agreeing: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Executes one command of one known caller.

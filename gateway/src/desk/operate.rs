@@ -21,7 +21,7 @@ use super::trace::By;
 use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record};
 
 /// Where the stops are kept.
-const STOPS: &str = "stops";
+pub(super) const STOPS: &str = "stops";
 
 /// Messages of one peer that it holds durably now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -352,7 +352,7 @@ impl Desk {
     }
 
     /// Repeats what lost a race with another change, a bounded number of times.
-    async fn again_and_again<F, W>(&self, work: W) -> Result<(), Refusal>
+    pub(super) async fn again_and_again<F, W>(&self, work: W) -> Result<(), Refusal>
     where
         W: Fn() -> F,
         F: Future<Output = Result<(), Stop>>,
