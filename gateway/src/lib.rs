@@ -3,7 +3,9 @@
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
 pub mod batch;
+pub mod courier;
 pub mod desk;
+pub mod doors;
 pub mod peers;
 pub mod store;
 pub mod tls;
