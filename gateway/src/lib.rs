@@ -9,4 +9,5 @@ pub mod doors;
 pub mod peers;
 pub mod store;
 pub mod tls;
+pub mod vault;
 pub mod wire;
