@@ -5,6 +5,7 @@
 pub mod agreements;
 pub mod batch;
 pub mod desk;
+pub mod ledger;
 pub mod peers;
 pub mod store;
 pub mod tls;
