@@ -2,9 +2,12 @@
 //!
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
+pub mod adapter_door;
 pub mod agreements;
 pub mod batch;
+pub mod courier;
 pub mod desk;
+pub mod doors;
 pub mod ledger;
 pub mod peers;
 pub mod store;
