@@ -8,6 +8,7 @@ pub mod batch;
 pub mod courier;
 pub mod desk;
 pub mod doors;
+pub mod ledger;
 pub mod peers;
 pub mod store;
 pub mod tls;
