@@ -23,6 +23,7 @@ use super::{Delivered, Dialled, Parked, backoff};
 use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_batch, verify_answers};
 use crate::peers::Peer;
 use crate::store::OutboxRow;
+use crate::wire::status::to_refusal;
 
 /// Longest wait for connection, Welcome and each comparison of documents.
 const GREETING: Duration = Duration::from_secs(10);
@@ -166,13 +167,12 @@ fn why(dialled: &Dialled, otherwise: &str) -> String {
     (dialled.why)().unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// A status is either what the peer said, which starts with a reason code, or a lost connection.
+/// A status is either what the peer said, or a lost connection.
 fn explain(status: &tonic::Status, dialled: &Dialled) -> Fault {
-    let first = status.message().split([' ', ':']).next().unwrap_or_default();
-    if Reason::ALL.iter().any(|reason| reason.code() == first) {
-        return Fault::Told(shorten(status.message()));
+    match to_refusal(status) {
+        Some(refusal) => Fault::Told(shorten(&refusal.to_string())),
+        None => Fault::Lost(shorten(&why(dialled, status.message()))),
     }
-    Fault::Lost(shorten(&why(dialled, status.message())))
 }
 
 /// What a peer may put on our operator's screen.

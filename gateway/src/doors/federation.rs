@@ -18,16 +18,17 @@ use jiff::Timestamp;
 use schakel_domain::caller::Caller;
 use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::message::MAX_BATCH_BYTES;
-use schakel_domain::refusal::{Class, Reason, Refusal, Stage};
+use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_proto::federation::v1::covenant_sync_service_server::CovenantSyncServiceServer;
 use schakel_proto::federation::v1::exchange_service_server::ExchangeServiceServer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Code, Extensions, Status};
+use tonic::{Extensions, Status};
 
 use crate::desk::{Delivery, Verdict};
 use crate::peers::agreements::{Agreements, MAX_DOCUMENT_BYTES};
 use crate::peers::{Directory, Peer, Signer, caller};
 use crate::tls::PeerInfo;
+use crate::wire::status::from_refusal;
 
 /// Streams and calls of one peer at once. One stream is usual; a second overlaps with one that is dying.
 const MAX_PER_PEER: usize = 8;
@@ -157,19 +158,7 @@ impl FederationDoor {
     }
 }
 
-/// A refusal as a status of this door: its message starts with the reason code.
+/// A refusal as a status. Operators of a peer read it, in the language of the log.
 fn status(refusal: &Refusal) -> Status {
-    let code = match refusal.reason.class() {
-        Class::Invalid => Code::InvalidArgument,
-        Class::Unauthenticated => Code::Unauthenticated,
-        Class::Denied => Code::PermissionDenied,
-        Class::NotFound => Code::NotFound,
-        Class::Precondition => Code::FailedPrecondition,
-        Class::Conflict => Code::Aborted,
-        Class::Exhausted => Code::ResourceExhausted,
-        Class::OutOfRange => Code::OutOfRange,
-        Class::Unavailable => Code::Unavailable,
-        Class::Internal => Code::Internal,
-    };
-    Status::new(code, refusal.to_string())
+    from_refusal(refusal, Lang::En)
 }

@@ -273,6 +273,18 @@ fn a_package_that_is_not_what_its_hash_says_is_refused() {
 }
 
 #[test]
+fn a_package_that_holds_no_valid_dossier_is_refused_by_field() {
+    let mut wire = good();
+    let package = crate::wire::dossier::encode_dossier(&Dossier { age: Some(131), ..Dossier::default() });
+    let id = Uuid::from_u128(1).to_string();
+    wire.thread.clone_from(&id);
+    let Some(pb::message::Body::Ask(ask)) = &mut wire.body else { unreachable!() };
+    ask.question = Some(pb::ask::Question::Named(pb::NamedQuestion { case_id: id, dossier: package, ..Default::default() }));
+
+    assert_eq!(refused(&wire), "age");
+}
+
+#[test]
 fn a_message_that_is_too_large_is_refused_before_it_is_parsed() {
     let refusal = decode(&vec![0; MAX_MESSAGE_BYTES + 1]).unwrap_err();
 
