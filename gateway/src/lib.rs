@@ -5,6 +5,7 @@
 pub mod adapter_door;
 pub mod agreements;
 pub mod batch;
+pub mod config;
 pub mod desk;
 pub mod peers;
 pub mod store;
