@@ -4,7 +4,9 @@
 
 pub mod adapter_door;
 pub mod agreements;
+pub mod assembly;
 pub mod batch;
+pub mod config;
 pub mod courier;
 pub mod desk;
 pub mod doors;
