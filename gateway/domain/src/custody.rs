@@ -247,7 +247,7 @@ pub struct State<O, I, H> {
     pub role: Role<O, I, H>,
     /// The highest epoch it knows; nothing older ever makes it lead.
     pub seen: Option<Epoch<O>>,
-    /// The highest reign it was told of by a fence, or told others of: told on once.
+    /// The highest reign that those it passed the case to were told of.
     pub fenced: Option<Term<O>>,
     /// Own offers that are no longer open, and not in transfer.
     pub outbound: BTreeMap<I, Outbound<O>>,

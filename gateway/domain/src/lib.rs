@@ -11,6 +11,7 @@ pub mod canonical;
 pub mod command;
 pub mod custody;
 pub mod dossier;
+pub mod expertise;
 pub mod field;
 pub mod id;
 pub mod message;
