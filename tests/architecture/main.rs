@@ -141,14 +141,8 @@ fn findings(judge: impl Fn(&Path, &str) -> Option<&'static str>) -> Vec<String> 
 
 /// The lines above the tests at the end of a file.
 fn working_lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut lines = text.lines().peekable();
-    std::iter::from_fn(move || {
-        let line = lines.next()?;
-        let tests_follow = line.starts_with("#[cfg(")
-            && line.contains("test")
-            && lines.peek().is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'));
-        (!tests_follow).then_some(line)
-    })
+    let end = text.lines().position(|line| line.starts_with("mod ") && line.contains("tests {")).unwrap_or(usize::MAX);
+    text.lines().take(end)
 }
 
 /// Whether the path is this file or lies below this folder: `gateway/src/desk` is `desk.rs` and `desk/`.
