@@ -2,6 +2,10 @@
 //!
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
+pub mod batch;
 pub mod desk;
+pub mod peers;
 pub mod store;
 pub mod tls;
+pub mod vault;
+pub mod wire;
