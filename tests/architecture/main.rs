@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// All crates' sources, `proto` (generated) excepted.
-const CRATES: [&str; 6] = ["adapters", "certs", "gateway/domain", "gateway/src", "gateway/verify", "tests"];
+const CRATES: [&str; 7] = ["adapters", "certs", "gateway/domain", "gateway/src", "gateway/tests", "gateway/verify", "tests"];
 
 /// What the domain may be built on: mathematics, formats and types. Nothing that opens, waits, draws lots or talks.
 const DOMAIN_DEPENDENCIES: [&str; 8] = ["aws-lc-rs", "base64", "jiff", "serde", "serde_json", "thiserror", "toml", "uuid"];
@@ -17,12 +17,16 @@ const DOMAIN_DEPENDENCIES: [&str; 8] = ["aws-lc-rs", "base64", "jiff", "serde", 
 /// What the offline verifier may be built on: an auditor must be able to read all of it.
 const VERIFIER_DEPENDENCIES: [&str; 4] = ["schakel-domain", "clap", "serde_json", "thiserror"];
 
-/// A file longer than this has more than one job. Tests are not counted.
-const MOST_LINES: usize = 600;
+/// A file with more lines of code than this has more than one job. Comments do not count, so that nobody saves on them; nor do tests.
+const MOST_LINES: usize = 500;
 
 /// In a folder (or file), none of these words. The reason is shown when it happens.
 const NEVER: [(&str, &[&str], &str); 7] = [
-    ("gateway/domain/src", &["schakel_proto", "tokio", "tonic", "sqlx", "async fn", "std::net", "std::fs"], "the domain is pure"),
+    (
+        "gateway/domain/src",
+        &["schakel_proto", "tokio", "tonic", "sqlx", "async fn", "std::net::Tcp", "std::net::Udp", "std::fs"],
+        "the domain is pure",
+    ),
     (
         "gateway/src/desk",
         &["crate::doors", "crate::courier", "crate::tls", "crate::cli", "schakel_adapters", "sqlx", "tonic"],
@@ -37,18 +41,16 @@ const NEVER: [(&str, &[&str], &str); 7] = [
 
 /// A word that belongs to some places alone.
 const ONLY: [(&str, &[&str], &str); 2] = [
-    ("sqlx::", &["gateway/src/store"], "SQL lives in the store"),
+    ("sqlx::", &["gateway/src/store", "gateway/tests"], "SQL lives in the store"),
     (
         "schakel_proto",
         &[
             "gateway/src/wire",
             "gateway/src/doors",
             "gateway/src/courier",
-            "gateway/src/link",
             "gateway/src/batch",
             "gateway/src/cli",
             "gateway/src/demo",
-            "gateway/src/api",
             "gateway/tests",
             "tests",
         ],
@@ -118,14 +120,17 @@ fn no_file_holds_an_unfinished_thought_or_a_path_of_one_machine() {
 
 /// What is wrong with the shape of a file.
 fn shape(path: &Path, text: &str) -> Option<String> {
-    let lines = working_lines(text).count();
-    if !text.starts_with("//!") {
-        return Some(format!("{}: does not open with //!", path.display()));
-    }
     if path.file_name().is_some_and(|name| name == "mod.rs") {
         return Some(format!("{}: a module is name.rs + name/", path.display()));
     }
-    (!is_test(path) && lines > MOST_LINES).then(|| format!("{}: {lines} lines, at most {MOST_LINES}", path.display()))
+    if is_test(path) {
+        return None;
+    }
+    if !text.starts_with("//!") {
+        return Some(format!("{}: does not open with //!", path.display()));
+    }
+    let lines = working_lines(text).filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count();
+    (lines > MOST_LINES).then(|| format!("{}: {lines} lines of code, at most {MOST_LINES}", path.display()))
 }
 
 /// Lines for which `judge` gives a reason, with file and number. Comments and the tests at the end of a file are left out.
