@@ -2,6 +2,8 @@
 //!
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
+pub mod adapter_door;
+pub mod agreements;
 pub mod batch;
 pub mod desk;
 pub mod peers;

@@ -16,10 +16,8 @@ const HIDDEN: [Field; 5] = [Field::Address, Field::PostalCode, Field::HouseNumbe
 pub fn trim(dossier: &Dossier, allowed: &BTreeSet<Field>, protected: &BTreeSet<Field>, needed: &BTreeSet<Field>) -> Dossier {
     let marked = marked(&dossier.safety);
     let released = |field: &Field| protected.contains(field) && needed.contains(field);
-    let travels: BTreeSet<Field> = present(dossier)
-        .into_iter()
-        .filter(|field| released(field) || allowed.contains(field) && !marked.contains(field))
-        .collect();
+    let travels: BTreeSet<Field> =
+        present(dossier).into_iter().filter(|field| released(field) || allowed.contains(field) && !marked.contains(field)).collect();
     keep(dossier, &travels)
 }
 
