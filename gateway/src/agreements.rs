@@ -129,7 +129,8 @@ impl Agreements {
     #[must_use]
     pub fn name(&self, org: &OrgId) -> String {
         let held = self.held();
-        let named = held.book.iter().flat_map(Book::iter).filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.name.clone()));
+        let named =
+            held.book.iter().flat_map(Book::iter).filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.name.clone()));
         named.last().unwrap_or_else(|| org.to_string())
     }
 
@@ -153,7 +154,8 @@ impl Agreements {
         let own = held.records.newest(org).into_iter().flat_map(|record| &record.telephones);
         let mut calls: Vec<Call> = own.map(|entry| line(&entry.label, entry.number.as_str())).collect();
         let covenants = held.book.iter().flat_map(Book::iter);
-        let agreed = covenants.filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.telephone.as_str().to_owned())).last();
+        let agreed =
+            covenants.filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.telephone.as_str().to_owned())).last();
         calls.extend(agreed.map(|telephone| line("nummer in het convenant", &telephone)));
         calls
     }
@@ -171,29 +173,37 @@ impl Agreements {
     }
 }
 
-/// Whoever the covenants put first: the first party with a service of the wished kind that may be asked; the grant brings the order.
+/// Whoever the covenants put first: the first party whose service of the wished kind may be asked.
 fn first(book: &Book, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
-    let mut nearest = None;
-    for org in book.peers(now).into_iter().filter(|org| *org != wish.from) {
-        let Ok(document) = book.applicable(&wish.from, &org, wish.act, now).and_then(|covenant| covenant.binding()) else { continue };
-        let Ok(asked) = question(document, wish, &org) else { continue };
-        match book.permits(&asked, now).into_result() {
-            Ok(grant) if grant.candidates.first().is_none_or(|first| *first == org) => return Ok(grant),
-            Ok(grant) => {
-                let head = grant.candidates.first().cloned().unwrap_or(org);
-                return book.permits(&question(document, wish, &head)?, now).into_result();
-            }
-            Err(refusal) => nearest = nearest.or(Some(refusal)),
+    let ids: std::collections::BTreeSet<_> = book.iter().map(|(id, _, _)| id.clone()).collect();
+    for id in ids {
+        let Ok(covenant) = book.current(&id, now) else { continue };
+        let document = covenant.binding()?;
+        let asked = plain_question(document, wish, &wish.from)?;
+        let wished = |grant: &Grant| {
+            let kind =
+                document.services.iter().find(|service| Some(&service.id) == grant.service.as_ref()).map(|service| service.kind.as_str());
+            wish.service.is_empty() || kind == Some(wish.service.as_str())
+        };
+        if let Some(grant) = covenant.options(&asked, now).into_iter().find(wished) {
+            return Ok(grant);
         }
     }
-    Err(nearest.unwrap_or_else(|| {
-        let none = Refusal::new(Stage::Covenant, Reason::CovenantDenied);
-        Refusal { field: Some("service".to_owned()), ..none }.because("no party of a covenant in force offers this service to you")
-    }))
+    let none = Refusal { field: Some("service".to_owned()), ..Refusal::new(Stage::Covenant, Reason::CovenantDenied) };
+    Err(none.because("no party of a covenant in force offers you this service for this age, municipality and urgency"))
 }
 
 /// The covenant's question for one party: its own service of the wished kind, codes parsed.
 fn question(document: &Document, wish: &Wish, to: &OrgId) -> Result<Question, Refusal> {
+    Ok(Question { service: service(document, wish, to)?, ..plain_question(document, wish, to)? })
+}
+
+/// The same without its service.
+fn plain_question(document: &Document, wish: &Wish, to: &OrgId) -> Result<Question, Refusal> {
+    if wish.urgency.is_empty() || document.urgencies.iter().all(|urgency| urgency.code.as_str() != wish.urgency) {
+        let known: Vec<&str> = document.urgencies.iter().map(|urgency| urgency.code.as_str()).collect();
+        return Err(Refusal::field("urgency", format!("expected one of the covenant's codes: {}", known.join(", "))));
+    }
     let municipality = wish.municipality.as_deref().map(|code| {
         code.parse().map_err(|_| Refusal::field("identity.municipality", "expected a CBS municipality code of four digits, such as 0202"))
     });
@@ -202,7 +212,7 @@ fn question(document: &Document, wish: &Wish, to: &OrgId) -> Result<Question, Re
         from: wish.from.clone(),
         to: to.clone(),
         act: wish.act,
-        service: service(document, wish, to)?,
+        service: None,
         age: wish.age,
         municipality: municipality.transpose()?,
         urgency: Some(urgency),

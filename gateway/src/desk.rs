@@ -3,9 +3,10 @@
 //! Every way in ends in one [`Commit`](crate::store::Commit): state, outgoing messages, log entries, events and the idempotency
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
 //!
-//! `case`, `consultation` and `handover` execute what people ask; `inbound` takes what peers say; `clock` fires timers; `read` answers
+//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes what peers say; `clock` fires timers; `read` answers
 //! and logs the look; `views` shows; `operate` is for operators; `trace` writes the log entries; `draft` is one commit in the making.
 
+mod agreements;
 mod case;
 mod clock;
 mod consultation;
@@ -20,6 +21,7 @@ mod trace;
 mod views;
 
 pub use clock::Action;
+pub use operate::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
 pub use signals::Signals;
 
@@ -56,7 +58,6 @@ pub trait Source: Send + Sync + fmt::Debug {
 }
 
 /// What a desk works with.
-#[derive(Debug)]
 pub struct Parts {
     /// Our organisation.
     pub me: OrgId,
@@ -115,6 +116,7 @@ pub struct Desk {
     signals: Arc<Signals>,
     recovering: AtomicBool,
     incarnation: AtomicU64,
+    agreeing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Desk {
@@ -128,7 +130,13 @@ impl Desk {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let incarnation = AtomicU64::new(parts.incarnation);
-        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), incarnation }
+        Self {
+            parts,
+            signals: Arc::new(Signals::default()),
+            recovering: AtomicBool::new(false),
+            incarnation,
+            agreeing: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Executes one command of one known caller.
@@ -229,7 +237,9 @@ impl Desk {
         }
         let mut draft = Draft::new(self);
         let resource = match &write.act {
-            CareAct::OpenCase { .. } | CareAct::AmendCase { .. } | CareAct::CloseCase { .. } => self.case_act(caller, write, &mut draft).await?,
+            CareAct::OpenCase { .. } | CareAct::AmendCase { .. } | CareAct::CloseCase { .. } => {
+                self.case_act(caller, write, &mut draft).await?
+            }
             CareAct::ForceReclaim { .. } | CareAct::ResolveContested { .. } => self.two_people_act(caller, write, &mut draft).await?,
             CareAct::Ask(_)
             | CareAct::AcceptConsultation { .. }
@@ -273,7 +283,7 @@ impl Desk {
         let clear: T = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
         let sealed = match &record.sealed {
             Some(sealed) => {
-                let plain = self.parts.vault.open(sealed, PURPOSE).await.map_err(|error| {
+                let plain = self.parts.vault.open(PURPOSE, sealed).await.map_err(|error| {
                     tracing::error!(error = %error, kind = ?T::KIND, "a sealed record cannot be opened");
                     internal("opening a record")
                 })?;
@@ -296,7 +306,12 @@ impl Desk {
     /// # Errors
     /// When the client key is gone (erased) or the bytes were altered.
     pub async fn unseal(&self, sealed: &[u8]) -> Result<Vec<u8>, Refusal> {
-        self.parts.vault.open(sealed, PURPOSE).await.map_err(|_| Refusal::new(Stage::Store, Reason::Internal).because("opening a sealed part"))
+        self.parts
+            .vault
+            .open(PURPOSE, sealed)
+            .await
+            .map(|plain| plain.to_vec())
+            .map_err(|_| Refusal::new(Stage::Store, Reason::Internal).because("opening a sealed part"))
     }
 }
 

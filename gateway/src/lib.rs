@@ -5,7 +5,9 @@
 pub mod adapter_door;
 pub mod agreements;
 pub mod batch;
+pub mod courier;
 pub mod desk;
+pub mod doors;
 pub mod peers;
 pub mod store;
 pub mod tls;

@@ -260,7 +260,8 @@ async fn child_that_commits_until_its_store_breaks() {
             }
         }
     }
-    println!("fatal {}", store.fatal().await);
+    let why = tokio::time::timeout(Duration::from_secs(10), store.fatal()).await;
+    println!("fatal {}", why.expect("the store does not say that it broke"));
     assert!(matches!(store.commit(logged("later", 4)).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.record(Kind::Case, "c-0").await, Err(StoreError::Unavailable(_))));

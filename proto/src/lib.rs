@@ -18,5 +18,31 @@ pub mod federation {
     }
 }
 
+/// The organisation's own systems and staff.
+pub mod care {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("schakel.care.v1");
+    }
+}
+
+/// Auditors.
+pub mod audit {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("schakel.audit.v1");
+    }
+}
+
+/// Operators.
+pub mod admin {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("schakel.admin.v1");
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
 /// The encoded `FileDescriptorSet` of every file, with comments: reflection and `schakel api descriptors`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -378,3 +378,177 @@ impl Command {
         }
     }
 }
+
+/// An operator's write with the key that makes it one effect, and the person who answers for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The caller's own key.
+    pub request: RequestId,
+    /// SHA-256 of the canonical request.
+    pub body: crate::id::Hash,
+    /// The operator, by the login.
+    pub person: crate::person::PersonId,
+    /// What is asked.
+    pub act: OperateAct,
+}
+
+/// What an operator reads; no care content, no identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationsRead {
+    /// Peers, a page by organisation id.
+    Peers(PageOf),
+    /// Messages to one peer in one state, a page by number.
+    Messages {
+        /// Receiver.
+        peer: OrgId,
+        /// State.
+        state: crate::view::MessageState,
+        /// After this number; 0: from the start.
+        after: u64,
+        /// 1 to 200.
+        size: u32,
+    },
+    /// Adapters, a page by name.
+    Adapters(PageOf),
+}
+
+impl OperationsRead {
+    /// The act, for the permission table.
+    #[must_use]
+    pub fn act(&self) -> Act {
+        match self {
+            OperationsRead::Peers(_) => Act::ReadPeers,
+            OperationsRead::Messages { .. } => Act::ReadOutbox,
+            OperationsRead::Adapters(_) => Act::ReadAdapters,
+        }
+    }
+}
+
+/// What an auditor asks of the log. Each is itself in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogAct {
+    /// Entries in order, a page.
+    Entries {
+        /// From this index on.
+        from: u64,
+        /// 1 to 200.
+        size: u32,
+        /// Only of this case.
+        case: Option<CaseId>,
+        /// Only from this moment on.
+        since: Option<Timestamp>,
+        /// Only before this moment.
+        before: Option<Timestamp>,
+    },
+    /// One entry.
+    Entry(u64),
+    /// The newest signed checkpoint.
+    Checkpoint,
+    /// Has the gateway check its own log.
+    Verify,
+    /// That an entry is in the log of this size; absent: as the newest checkpoint.
+    Inclusion {
+        /// The entry.
+        index: u64,
+        /// Size of the log.
+        size: Option<u64>,
+    },
+    /// That a larger log extends a smaller one.
+    Consistency {
+        /// Size of the smaller, from 1.
+        from: u64,
+        /// Size of the larger; absent: as the newest checkpoint.
+        to: Option<u64>,
+    },
+}
+
+impl LogAct {
+    /// The act, for the permission table.
+    #[must_use]
+    pub fn act(&self) -> Act {
+        match self {
+            LogAct::Entries { .. } | LogAct::Entry(_) | LogAct::Checkpoint => Act::ReadLog,
+            LogAct::Verify | LogAct::Inclusion { .. } | LogAct::Consistency { .. } => Act::VerifyLog,
+        }
+    }
+}
+
+/// What is asked about agreements, and the telephone lines that stand in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgreementAct {
+    /// Versions of covenants, a page by `covenant/version`.
+    List(PageOf),
+    /// One version with its signed document; absent version: the one in force.
+    Show {
+        /// Id of the covenant.
+        covenant: String,
+        /// Version.
+        version: Option<u32>,
+    },
+    /// Whether one party may ask another something now.
+    Check(CovenantQuestion),
+    /// What one organisation may ask and must answer, in plain words.
+    Explain {
+        /// Id of the covenant.
+        covenant: String,
+        /// Version; absent: the one in force.
+        version: Option<u32>,
+        /// Organisation; absent: our own.
+        organization: Option<OrgId>,
+        /// Language.
+        lang: crate::refusal::Lang,
+    },
+    /// Who can be called at an organisation.
+    Duty(OrgId),
+    /// Installs a covenant version, or signatures of one.
+    InstallCovenant {
+        /// The caller's own key.
+        request: RequestId,
+        /// SHA-256 of the canonical request.
+        body: crate::id::Hash,
+        /// JSON bundle of document and signatures.
+        bundle: Vec<u8>,
+    },
+    /// Installs a party record.
+    InstallPartyRecord {
+        /// The caller's own key.
+        request: RequestId,
+        /// SHA-256 of the canonical request.
+        body: crate::id::Hash,
+        /// Compact JWS.
+        record: String,
+    },
+}
+
+/// May `from` ask `to` this? What is not given is not judged. Names and codes are as typed: the covenant knows which exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CovenantQuestion {
+    /// Who asks.
+    pub from: OrgId,
+    /// Who is asked.
+    pub to: OrgId,
+    /// `consult`, `consult-anonymous`, `handover` or `figures`.
+    pub act: &'static str,
+    /// Service.
+    pub service: Option<String>,
+    /// Age in whole years.
+    pub age: Option<u8>,
+    /// CBS municipality code.
+    pub municipality: Option<String>,
+    /// Urgency code.
+    pub urgency: Option<String>,
+}
+
+impl AgreementAct {
+    /// The act, for the permission table.
+    #[must_use]
+    pub fn act(&self) -> Act {
+        match self {
+            AgreementAct::List(_) | AgreementAct::Show { .. } | AgreementAct::Explain { .. } => Act::ReadCovenant,
+            AgreementAct::Check(_) => Act::CheckCovenant,
+            AgreementAct::Duty(_) => Act::ReadDuty,
+            AgreementAct::InstallCovenant { .. } => Act::InstallCovenant,
+            AgreementAct::InstallPartyRecord { .. } => Act::InstallPartyRecord,
+        }
+    }
+}

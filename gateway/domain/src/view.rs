@@ -332,3 +332,285 @@ pub enum Answer {
     /// Nothing to show.
     Done,
 }
+
+/// Where an outgoing message stands, for operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageState {
+    /// To be sent.
+    Waiting,
+    /// Durably stored by the peer.
+    Delivered,
+    /// The peer cannot accept it.
+    Parked,
+    /// Taken back before it was delivered.
+    Cancelled,
+}
+
+/// A message in the outbox, for operators: no content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageView {
+    /// Its id.
+    pub id: crate::id::MessageId,
+    /// Receiver.
+    pub peer: OrgId,
+    /// Kind, as [`crate::message::Body::kind`].
+    pub kind: String,
+    /// Where it stands.
+    pub state: MessageState,
+    /// Reason code, for parked and cancelled.
+    pub reason: Option<String>,
+    /// Position towards this peer.
+    pub number: u64,
+    /// SHA-256 of its bytes.
+    pub hash: crate::id::Hash,
+    /// When it was put in the outbox.
+    pub queued: Timestamp,
+    /// When its state last changed.
+    pub changed: Timestamp,
+}
+
+/// How traffic with a peer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PeerState {
+    /// Connected, or nothing to send.
+    Open,
+    /// Cannot be reached; tried again.
+    Unreachable,
+    /// Stopped by an operator.
+    Stopped,
+    /// Its party record has expired.
+    Expired,
+}
+
+/// A peer, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerView {
+    /// Organisation.
+    pub organization: OrgId,
+    /// Its name.
+    pub name: String,
+    /// How traffic stands.
+    pub state: PeerState,
+    /// Why messages wait, or why it was stopped.
+    pub reason: Option<String>,
+    /// Messages waiting.
+    pub waiting: u64,
+    /// When the oldest waiting message was queued.
+    pub oldest: Option<Timestamp>,
+    /// When the next attempt is made.
+    pub next_attempt: Option<Timestamp>,
+    /// When anything of it was last heard.
+    pub contact: Option<Timestamp>,
+}
+
+/// An adapter, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Kind, such as `file-drop`.
+    pub kind: String,
+    /// What is wrong.
+    pub problem: Option<String>,
+    /// Things waiting for the system.
+    pub waiting: u64,
+    /// When it last did something.
+    pub active: Option<Timestamp>,
+}
+
+/// What an operator's read answers; each list with where its next page starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationsAnswer {
+    /// Peers.
+    Peers(Vec<PeerView>, Option<String>),
+    /// Messages; the next page starts after this number.
+    Messages(Vec<MessageView>, Option<u64>),
+    /// Adapters.
+    Adapters(Vec<AdapterView>, Option<String>),
+}
+
+/// A record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntryView {
+    /// Position, from 0.
+    pub index: u64,
+    /// Canonical bytes.
+    pub bytes: Vec<u8>,
+    /// RFC 6962 leaf hash.
+    pub leaf: crate::id::Hash,
+}
+
+/// A piece of an exported log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// Path in the export, with forward slashes.
+    pub path: String,
+    /// The whole file.
+    pub bytes: Vec<u8>,
+}
+
+/// What the log answers an auditor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogAnswer {
+    /// Entries, and the index at which the next page starts.
+    Entries(Vec<LogEntryView>, Option<u64>),
+    /// One entry.
+    Entry(LogEntryView),
+    /// A signed head.
+    Checkpoint {
+        /// Entries it covers.
+        size: u64,
+        /// Root hash.
+        root: crate::id::Hash,
+        /// The signed note.
+        note: Vec<u8>,
+    },
+    /// The verdict over the own log.
+    Verdict {
+        /// Every check held.
+        ok: bool,
+        /// Entries found good.
+        entries: u64,
+        /// First entry in doubt.
+        first_bad: Option<u64>,
+        /// Stable code of the check that failed; empty: none.
+        check: String,
+        /// For people, Dutch, with what it does not show.
+        text_nl: String,
+        /// For people, English.
+        text_en: String,
+    },
+    /// An inclusion proof.
+    Inclusion {
+        /// Size of the log.
+        size: u64,
+        /// Leaf hash.
+        leaf: crate::id::Hash,
+        /// Siblings from leaf to root.
+        path: Vec<crate::id::Hash>,
+        /// The root.
+        root: crate::id::Hash,
+    },
+    /// A consistency proof.
+    Consistency {
+        /// Size of the larger log.
+        to: u64,
+        /// Hashes.
+        path: Vec<crate::id::Hash>,
+        /// Root of the smaller.
+        from_root: crate::id::Hash,
+        /// Root of the larger.
+        to_root: crate::id::Hash,
+    },
+}
+
+/// Where a version of a covenant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CovenantState {
+    /// Waits for signatures.
+    Pending,
+    /// Signed; its time has not come.
+    Signed,
+    /// In force.
+    InForce,
+    /// Over, or succeeded.
+    Ended,
+    /// Unreadable or altered: it denies.
+    Broken,
+}
+
+/// A version of a covenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CovenantView {
+    /// Id of the covenant.
+    pub id: String,
+    /// Version.
+    pub version: u32,
+    /// SHA-256 of the canonical document.
+    pub hash: crate::id::Hash,
+    /// Title.
+    pub title: String,
+    /// Where it stands.
+    pub state: CovenantState,
+    /// First moment.
+    pub begins: Option<Timestamp>,
+    /// Last moment.
+    pub ends: Option<Timestamp>,
+    /// Parties: id, name, whether it signed.
+    pub parties: Vec<(OrgId, String, bool)>,
+    /// Why it is broken.
+    pub problem: Option<String>,
+    /// The signed document, when one version was asked for.
+    pub bundle: Vec<u8>,
+}
+
+/// Allow or deny, with the clause and one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckView {
+    /// Why not; absent: allowed.
+    pub denied: Option<crate::refusal::Reason>,
+    /// The clause that decided.
+    pub clause: Option<String>,
+    /// The version that decided: id and version.
+    pub covenant: Option<(String, u32)>,
+    /// The sentence, Dutch.
+    pub sentence_nl: String,
+    /// The sentence, English.
+    pub sentence_en: String,
+    /// Fields that may travel.
+    pub fields: BTreeSet<crate::field::Field>,
+    /// Fields that travel only when needed.
+    pub protected: BTreeSet<crate::field::Field>,
+    /// Each candidate answers within this time.
+    pub response_target: Option<jiff::SignedDuration>,
+    /// Who may be asked, first one first.
+    pub candidates: Vec<OrgId>,
+}
+
+/// Who can be called at an organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DutyView {
+    /// Organisation.
+    pub organization: OrgId,
+    /// Its name.
+    pub name: String,
+    /// Lines, the one to try first on top.
+    pub lines: Vec<Call>,
+    /// End of the party record they come from; absent: they come from the covenant.
+    pub expires: Option<Timestamp>,
+}
+
+/// What agreements answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgreementAnswer {
+    /// Versions, and `covenant/version` after which the next page starts.
+    Covenants(Vec<CovenantView>, Option<String>),
+    /// One version, with its bundle.
+    Covenant(Box<CovenantView>),
+    /// Allow or deny.
+    Checked(Box<CheckView>),
+    /// Plain words.
+    Explained(String),
+    /// Whom to call.
+    Duty(DutyView),
+    /// A covenant version is held now.
+    CovenantInstalled {
+        /// Id of the covenant.
+        id: String,
+        /// Version.
+        version: u32,
+        /// It, or a signature of it, was not held before.
+        is_new: bool,
+        /// Parties that have not signed yet.
+        unsigned: Vec<OrgId>,
+    },
+    /// A party record is held now.
+    PartyRecordInstalled {
+        /// Organisation.
+        organization: OrgId,
+        /// Number of the record now held.
+        number: u64,
+        /// It was not held before.
+        is_new: bool,
+    },
+}

@@ -3,7 +3,7 @@
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::Caller;
 use schakel_domain::command::{CareAct, Seen, Write};
-use schakel_domain::custody::{self, CaseCustody, Epoch, Fact, Input, Role};
+use schakel_domain::custody::{self, CaseCustody, Fact, Input, Role};
 use schakel_domain::dossier::Dossier;
 use schakel_domain::id::{CaseId, OrgId};
 use schakel_domain::message::Body;
@@ -114,7 +114,13 @@ impl Desk {
         Ok(case_name(seen.id))
     }
 
-    async fn resolve_contested(&self, caller: &Caller, seen: Seen<CaseId>, people: &TwoPeople, draft: &mut Draft<'_>) -> Result<String, Stop> {
+    async fn resolve_contested(
+        &self,
+        caller: &Caller,
+        seen: Seen<CaseId>,
+        people: &TwoPeople,
+        draft: &mut Draft<'_>,
+    ) -> Result<String, Stop> {
         let mut doc = self.seen_case(seen).await?;
         let leads = match &doc.clear.custody.role {
             Role::Contested { by, .. } => Some(by.org.clone()),
@@ -240,9 +246,4 @@ pub(super) fn not_lead(case: &CaseRecord) -> Stop {
         _ => Reason::NotLead,
     };
     Refusal::new(Stage::State, reason).into()
-}
-
-/// First epoch of a term, for comparing.
-pub(super) fn term_epoch(epoch: &Epoch<OrgId>) -> custody::Term<OrgId> {
-    epoch.term.clone()
 }

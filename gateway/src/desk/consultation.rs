@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::Caller;
 use schakel_domain::command::{About as Whom, Ask, CareAct, Seen, Write};
-use schakel_domain::covenant::{Act as Granted, Grant, Mode as CovenantMode};
+use schakel_domain::covenant::document::Mode as CovenantMode;
+use schakel_domain::covenant::{Act as Granted, Grant};
 use schakel_domain::dossier::{Dossier, scan, trim};
 use schakel_domain::expertise::requester::{Fact, Mode};
 use schakel_domain::expertise::{Message as Said, candidate, requester};
-use schakel_domain::id::{CaseId, ConsultationId, Hash, OrgId};
+use schakel_domain::id::{ConsultationId, Hash, OrgId};
 use schakel_domain::message::{AskAbout, AskBody, Body};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
@@ -36,7 +37,11 @@ impl Desk {
                 doc.clear.available = *available;
                 doc.sealed.by.insert(self.parts.me.clone(), write.actor.clone());
                 doc.sealed.notes.insert(self.parts.me.clone(), note.clone());
-                draft.timer(bid_timer(consultation.id), draft.now + CONFIRM_WITHIN, &Action::BidUnconfirmed { consultation: consultation.id });
+                draft.timer(
+                    bid_timer(consultation.id),
+                    draft.now + CONFIRM_WITHIN,
+                    &Action::BidUnconfirmed { consultation: consultation.id },
+                );
                 draft.commit.from_reserve = true;
                 self.candidate_act(draft, by, EventCode::ConsultationBid, doc, candidate::Input::StaffBid).await
             }
@@ -169,7 +174,8 @@ impl Desk {
         if ask.candidates.is_empty() {
             return Ok(vec![self.parts.agreements.permits(&wish(None), now)?]);
         }
-        let grants: Result<Vec<Grant>, Refusal> = ask.candidates.iter().map(|org| self.parts.agreements.permits(&wish(Some(org)), now)).collect();
+        let grants: Result<Vec<Grant>, Refusal> =
+            ask.candidates.iter().map(|org| self.parts.agreements.permits(&wish(Some(org)), now)).collect();
         Ok(grants?)
     }
 
@@ -304,7 +310,8 @@ impl Desk {
         step: requester::Step<OrgId, Hash>,
     ) -> Result<(), Stop> {
         if let Some(state) = step.state {
-            doc.clear.open = !matches!(state.phase, requester::Phase::Cancelled | requester::Phase::Closed(_) | requester::Phase::Escalated);
+            doc.clear.open =
+                !matches!(state.phase, requester::Phase::Cancelled | requester::Phase::Closed(_) | requester::Phase::Escalated);
             doc.clear.asking = Asking::Requester(state);
         }
         for fact in step.facts {
@@ -492,12 +499,4 @@ fn not_open() -> Stop {
 /// Resource name of a consultation.
 pub(super) fn consultation_name(id: ConsultationId) -> String {
     format!("consultations/{id}")
-}
-
-/// A named question tells the candidate of a case: the id under which its thread runs.
-pub(super) fn thread_case(about: &AskAbout) -> Option<CaseId> {
-    match about {
-        AskAbout::Case { case, .. } => Some(*case),
-        AskAbout::Nobody { .. } => None,
-    }
 }

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use schakel_domain::audit::{Entry, tree};
+use schakel_domain::audit::entry::Entry;
+use schakel_domain::audit::tree;
 use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
 use schakel_domain::message::{Body, Message};
@@ -13,7 +14,7 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::Desk;
 use super::record::{Doc, Links, Shape};
-use crate::store::{ClientKey, Commit, Committed, Expect, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
+use crate::store::{Commit, Committed, Expect, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
 
 /// Why an attempt did not end in an answer.
 #[derive(Debug)]
@@ -79,20 +80,21 @@ pub(super) struct Draft<'d> {
 
 impl<'d> Draft<'d> {
     /// An empty draft at this moment.
-    pub fn new(desk: &'d Desk) -> Self {
+    pub(super) fn new(desk: &'d Desk) -> Self {
         let now = desk.now();
         Self { desk, now, commit: Commit { at: now, ..Commit::default() } }
     }
 
     /// A new client key, stored with this draft.
-    pub fn new_key(&mut self) -> Result<ClientKeyId, Stop> {
-        let (id, row): (ClientKeyId, ClientKey) = self.desk.parts.vault.new_key(self.now).map_err(|_| internal("making a client key"))?;
-        self.commit.keys.push(row);
+    pub(super) fn new_key(&mut self) -> Result<ClientKeyId, Stop> {
+        let key = self.desk.parts.vault.new_key(self.now).map_err(|_| internal("making a client key"))?;
+        let id = key.id;
+        self.commit.keys.push(key);
         Ok(id)
     }
 
     /// Writes a record: expects the version that was read, and seals its sealed part.
-    pub async fn put<T: Shape>(&mut self, doc: &Doc<T>) -> Result<(), Stop> {
+    pub(super) async fn put<T: Shape>(&mut self, doc: &Doc<T>) -> Result<(), Stop> {
         let clear = serde_json::to_string(&doc.clear).map_err(|_| internal("writing a record"))?;
         let plain = serde_json::to_vec(&doc.sealed).map_err(|_| internal("writing a record"))?;
         let sealed = self.desk.seal(doc.clear.key(), &plain).await?;
@@ -111,7 +113,7 @@ impl<'d> Draft<'d> {
     }
 
     /// Puts a message in the outbox, at the next place of its thread. Returns its hash.
-    pub async fn send(&mut self, links: &mut Links, to: &OrgId, envelope: Envelope<'_>, body: Body) -> Result<Hash, Stop> {
+    pub(super) async fn send(&mut self, links: &mut Links, to: &OrgId, envelope: Envelope<'_>, body: Body) -> Result<Hash, Stop> {
         let link = links.entry(to.clone()).or_default();
         link.sent += 1;
         let message = Message {
@@ -143,7 +145,7 @@ impl<'d> Draft<'d> {
     }
 
     /// Adds an entry to the log.
-    pub fn log(&mut self, entry: &Entry, case: Option<String>, salts: Option<Vec<u8>>) -> Result<(), Stop> {
+    pub(super) fn log(&mut self, entry: &Entry, case: Option<String>, salts: Option<Vec<u8>>) -> Result<(), Stop> {
         let bytes = entry.bytes().map_err(|error| {
             tracing::error!(error = %error, "an entry cannot be written");
             internal("writing the log entry")
@@ -154,23 +156,23 @@ impl<'d> Draft<'d> {
     }
 
     /// Adds an event.
-    pub fn event(&mut self, kind: &str, resource: String, state: &str) {
+    pub(super) fn event(&mut self, kind: &str, resource: String, state: &str) {
         self.commit.events.push(NewEvent { kind: kind.to_owned(), resource, state: state.to_owned() });
     }
 
     /// Sets a timer.
-    pub fn timer(&mut self, id: String, due: Timestamp, action: &super::clock::Action) {
+    pub(super) fn timer(&mut self, id: String, due: Timestamp, action: &super::clock::Action) {
         let action = serde_json::to_string(action).unwrap_or_default();
         self.commit.timers.push(TimerChange::Set(Timer { id, due, action }));
     }
 
     /// Removes a timer.
-    pub fn clear_timer(&mut self, id: String) {
+    pub(super) fn clear_timer(&mut self, id: String) {
         self.commit.timers.push(TimerChange::Clear(id));
     }
 
     /// Makes it all durable, and wakes whoever waits for messages, events or timers.
-    pub async fn commit(self) -> Result<Committed, Stop> {
+    pub(super) async fn commit(self) -> Result<Committed, Stop> {
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
         let timers = !self.commit.timers.is_empty();
         let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;

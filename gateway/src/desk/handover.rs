@@ -276,7 +276,7 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
     let now = draft.now;
     let name = handover_name(&doc.clear);
     let record = &mut doc.clear;
-    let mut ended = |record: &mut HandoverRecord, draft: &mut Draft<'_>| {
+    let ended = |record: &mut HandoverRecord, draft: &mut Draft<'_>| {
         record.open = false;
         draft.clear_timer(respond_timer(record.offer));
         draft.clear_timer(transfer_timer(record.offer));

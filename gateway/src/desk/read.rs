@@ -121,7 +121,8 @@ impl Desk {
         let mut case: Doc<CaseRecord> = self.find(&doc.clear.case.to_string()).await?;
         let about = self.about_handover(&doc, &case);
         self.trace(&mut draft, EventCode::HandoverViewed, by, about, Rule::Roles(read.what.act()), None).await?;
-        let first_look = full && doc.clear.side == Side::Receiver && doc.clear.facts.seen.is_none() && !self.recovering();
+        let first_look =
+            full && by_person(by.caller) && doc.clear.side == Side::Receiver && doc.clear.facts.seen.is_none() && !self.recovering();
         if first_look {
             doc.clear.facts.seen = Some(draft.now);
             let body = Body::Seen { subject: doc.id.clone(), at: draft.now };
@@ -148,7 +149,7 @@ impl Desk {
         let mut case = self.case_of(&doc).await?;
         let about = self.about_consultation(&doc, case.as_ref());
         self.trace(&mut draft, EventCode::ConsultationViewed, by, about, Rule::Roles(read.what.act()), None).await?;
-        let first_look = full && doc.clear.side == Side::Receiver && doc.clear.seen.is_none() && !self.recovering();
+        let first_look = full && by_person(by.caller) && doc.clear.side == Side::Receiver && doc.clear.seen.is_none() && !self.recovering();
         if first_look {
             doc.clear.seen = Some(draft.now);
             let body = Body::Seen { subject: doc.id.clone(), at: draft.now };
@@ -227,4 +228,9 @@ impl Desk {
             .collect();
         Ok(schakel_domain::view::ProofView { handover: doc.clear.offer, messages })
     }
+}
+
+/// Whether a person looks: an adapter that fetches content for its system has shown it to nobody yet.
+fn by_person(caller: &Caller) -> bool {
+    caller.person.is_some() || caller.door != "file-drop"
 }

@@ -59,7 +59,7 @@ pub struct Link {
 }
 
 /// Counters of a thread, per organisation.
-pub type Links = BTreeMap<OrgId, Link>;
+pub(super) type Links = BTreeMap<OrgId, Link>;
 
 /// One case as this organisation knows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]

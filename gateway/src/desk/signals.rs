@@ -60,6 +60,12 @@ impl Signals {
         }
     }
 
+    /// An operator wants a peer tried now, or its stop was changed.
+    pub(super) fn retry(&self, peer: OrgId) {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner).insert(peer);
+        self.outgoing_wake.notify_one();
+    }
+
     /// Tells everybody about a commit.
     pub(super) fn committed(&self, committed: &Committed, peers: Vec<OrgId>, timers: bool) {
         // Commits of one group are answered in any order: the highest counts.

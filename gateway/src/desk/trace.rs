@@ -179,7 +179,9 @@ fn protocol(rule: Rule<'_>) -> String {
 fn decision(rule: Rule<'_>) -> Decision {
     match rule {
         Rule::Roles(act) => Decision::allowed(format!("role-table:{}", act.name()), "Deze rol mag dit binnen de eigen organisatie."),
-        Rule::Covenant(ground) => Decision::allowed(ground.clause.clone(), ground.sentence_nl.clone()).under(logged(ground), ground.purpose.clone()),
+        Rule::Covenant(ground) => {
+            Decision::allowed(ground.clause.clone(), ground.sentence_nl.clone()).under(logged(ground), ground.purpose.clone())
+        }
         Rule::Protocol(name) => Decision::allowed(format!("protocol:{name}"), "Dit volgt uit wat al open staat."),
     }
 }

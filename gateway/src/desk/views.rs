@@ -7,7 +7,8 @@ use schakel_domain::dossier::{Dossier, Finding};
 use schakel_domain::expertise::{candidate, requester};
 use schakel_domain::id::{Label, OfferId, OrgId};
 use schakel_domain::view::{
-    Answer, Call, CandidateView, CaseView, ConsultationState, ConsultationView, Direction, Facts, HandoverState, HandoverView, Responsibility, Standing,
+    Answer, Call, CandidateView, CaseView, ConsultationState, ConsultationView, Direction, Facts, HandoverState, HandoverView,
+    Responsibility, Standing,
 };
 
 use super::Desk;
@@ -63,9 +64,13 @@ impl Desk {
             call: call.and_then(|org| self.parts.agreements.call(org)),
         };
         match &case.custody.role {
-            Role::Lead { .. } => {
-                said(Some(me), &[me], format!("{} heeft de regie en is verantwoordelijk.", name(me)), format!("{} leads and is responsible.", name(me)), None)
-            }
+            Role::Lead { .. } => said(
+                Some(me),
+                &[me],
+                format!("{} heeft de regie en is verantwoordelijk.", name(me)),
+                format!("{} leads and is responsible.", name(me)),
+                None,
+            ),
             Role::Offering { to, .. } => said(
                 Some(me),
                 &[me],
@@ -76,7 +81,11 @@ impl Desk {
             Role::Transferring { to, .. } => said(
                 None,
                 &[me],
-                format!("De regie is onderweg naar {}. {} blijft verantwoordelijk tot het ontvangstbewijs; bel bij twijfel.", name(to), name(me)),
+                format!(
+                    "De regie is onderweg naar {}. {} blijft verantwoordelijk tot het ontvangstbewijs; bel bij twijfel.",
+                    name(to),
+                    name(me)
+                ),
                 format!("The lead is under way to {}. {} stays responsible until the receipt; call when in doubt.", name(to), name(me)),
                 Some(to),
             ),
@@ -96,7 +105,9 @@ impl Desk {
                     format!("{} leads and is responsible, as far as is known here.", name(lead)),
                     Some(lead),
                 ),
-                None => said(None, &[], "Wie de regie heeft is hier niet bekend.".to_owned(), "Who leads is not known here.".to_owned(), None),
+                None => {
+                    said(None, &[], "Wie de regie heeft is hier niet bekend.".to_owned(), "Who leads is not known here.".to_owned(), None)
+                }
             },
         }
     }
@@ -217,8 +228,15 @@ impl Desk {
         let waiting = if side == Side::Receiver || times.delivered.is_some() {
             None
         } else {
-            let call = self.parts.agreements.call(to).map_or_else(String::new, |call| format!(" Bel {} ({}): {}.", call.name, call.line, call.telephone));
-            let why = times.refused.as_ref().map_or_else(|| "nog niet afgeleverd".to_owned(), |code| format!("geweigerd door de gateway van de ontvanger: {code}"));
+            let call = self
+                .parts
+                .agreements
+                .call(to)
+                .map_or_else(String::new, |call| format!(" Bel {} ({}): {}.", call.name, call.line, call.telephone));
+            let why = times
+                .refused
+                .as_ref()
+                .map_or_else(|| "nog niet afgeleverd".to_owned(), |code| format!("geweigerd door de gateway van de ontvanger: {code}"));
             Some(format!("{why}.{call}"))
         };
         Facts {
@@ -324,6 +342,7 @@ fn candidate_word(
         Asked::NotYet => ("waiting", None),
         Asked::Open if state.decided() => ("released", None),
         Asked::Open => ("asked", None),
+        Asked::Bid => ("bid", None),
         Asked::Declined(code) => ("declined", Some(code)),
         Asked::Lapsed if known.available.is_some() => ("late", None),
         Asked::Lapsed => ("silent", None),

@@ -6,16 +6,15 @@ use schakel_domain::id::{ClientKeyId, Hash, OfferId, OrgId};
 use schakel_domain::message::{Body, Message, ProposeBody};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
-use super::super::case::{new_case, rejected};
+use super::super::case::new_case;
 use super::super::clock::{Action, respond_timer};
-use super::super::draft::{Draft, Stop, internal};
+use super::super::draft::{Draft, Stop};
 use super::super::handover::{CustodyStep, within};
 use super::super::record::{CaseRecord, CaseSealed, Doc, FactTimes, HandoverRecord, HandoverSealed, Side};
 use super::super::trace::{By, Rule};
 use super::super::{Desk, views};
 use super::{Incoming, Thread, advance, event_code, unfit};
 use crate::agreements::Wish;
-use crate::store::Kind;
 
 impl Desk {
     pub(super) async fn take_custody(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
@@ -125,7 +124,8 @@ impl Desk {
     ) -> Result<ClientKeyId, Stop> {
         let Thread::Case(mut case) = thread else { return Err(unfit()) };
         let message = incoming.message;
-        let step = self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: Said::Fence { term }, transfer: None })?;
+        let step =
+            self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: Said::Fence { term }, transfer: None })?;
         let latest = case.clear.handovers.last().copied().ok_or_else(unfit)?;
         let mut doc: Doc<HandoverRecord> = self.find(&latest.to_string()).await?;
         advance(&mut case.clear.links, message);
@@ -140,8 +140,15 @@ impl Desk {
 
     /// Carries out a step whose facts may concern another offer than the one in hand: an offer of the new lead is also the receipt of
     /// the one that made it lead.
-    async fn settle(&self, draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, step: CustodyStep) -> Result<(), Stop> {
-        let (here, elsewhere): (Vec<_>, Vec<_>) = step.facts.into_iter().partition(|fact| about(fact).is_none_or(|offer| offer == doc.clear.offer));
+    async fn settle(
+        &self,
+        draft: &mut Draft<'_>,
+        case: &mut Doc<CaseRecord>,
+        doc: &mut Doc<HandoverRecord>,
+        step: CustodyStep,
+    ) -> Result<(), Stop> {
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            step.facts.into_iter().partition(|fact| about(fact).is_none_or(|offer| offer == doc.clear.offer));
         for fact in elsewhere {
             let Some(offer) = about(&fact) else { continue };
             let Some(mut other): Option<Doc<HandoverRecord>> = self.load(&offer.to_string()).await? else { continue };
@@ -219,7 +226,9 @@ fn said(body: &Body, hash: Hash) -> Option<(OfferId, Said<OrgId, OfferId, Hash>,
 /// Keeps the words that came with a message, when it had its effect.
 fn take_words(case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, body: &Body, step: &CustodyStep, hash: Hash) -> Result<(), Stop> {
     match body {
-        Body::Accept { by, read_back, first_action, first_action_at, .. } if step.facts.iter().any(|fact| matches!(fact, Fact::GaveToken(..))) => {
+        Body::Accept { by, read_back, first_action, first_action_at, .. }
+            if step.facts.iter().any(|fact| matches!(fact, Fact::GaveToken(..))) =>
+        {
             if read_back.len() != doc.clear.key_points as usize {
                 return Err(Refusal::new(Stage::State, Reason::ReadBackIncomplete).into());
             }
@@ -250,7 +259,12 @@ fn take_words(case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, body: &
     Ok(())
 }
 
-fn received_offer(message: &Message, propose: &ProposeBody, case: &Doc<CaseRecord>, ground: super::super::record::Ground) -> Doc<HandoverRecord> {
+fn received_offer(
+    message: &Message,
+    propose: &ProposeBody,
+    case: &Doc<CaseRecord>,
+    ground: super::super::record::Ground,
+) -> Doc<HandoverRecord> {
     Doc {
         id: propose.offer.to_string(),
         version: 0,

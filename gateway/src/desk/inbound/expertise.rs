@@ -27,7 +27,13 @@ impl Desk {
     }
 
     /// A new question.
-    async fn take_question(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread, ask: &AskBody) -> Result<ClientKeyId, Stop> {
+    async fn take_question(
+        &self,
+        draft: &mut Draft<'_>,
+        incoming: Incoming<'_>,
+        thread: Thread,
+        ask: &AskBody,
+    ) -> Result<ClientKeyId, Stop> {
         let message = incoming.message;
         if self.load::<ConsultationRecord>(&ask.consultation.to_string()).await?.is_some() {
             return Err(unfit());
@@ -133,12 +139,14 @@ impl Desk {
         doc.clear.revision += 1;
         match doc.clear.asking.clone() {
             Asking::Requester(state) => {
-                let step = requester::step(&state, requester::Input::Receive { from: message.sender.clone(), message: said }).map_err(refuse_step)?;
+                let step = requester::step(&state, requester::Input::Receive { from: message.sender.clone(), message: said })
+                    .map_err(refuse_step)?;
                 take_words(&mut doc, &message.sender, body);
                 self.requester_step(draft, &mut doc, case.as_mut(), step).await?;
             }
             Asking::Candidate(state) => {
-                let step = candidate::step(&state, candidate::Input::Receive { from: message.sender.clone(), message: said }).map_err(refuse_step)?;
+                let step = candidate::step(&state, candidate::Input::Receive { from: message.sender.clone(), message: said })
+                    .map_err(refuse_step)?;
                 self.candidate_step(draft, &mut doc, case.as_mut(), step).await?;
             }
         }
@@ -147,7 +155,13 @@ impl Desk {
     }
 
     /// A person at a candidate opened the question.
-    pub(super) async fn consultation_seen(&self, draft: &mut Draft<'_>, subject: &str, by: &OrgId, at: jiff::Timestamp) -> Result<(), Stop> {
+    pub(super) async fn consultation_seen(
+        &self,
+        draft: &mut Draft<'_>,
+        subject: &str,
+        by: &OrgId,
+        at: jiff::Timestamp,
+    ) -> Result<(), Stop> {
         let Some(mut doc): Option<Doc<ConsultationRecord>> = self.load(subject).await? else {
             return Err(Refusal::new(Stage::State, Reason::ProtocolViolation).because("nothing here has that name").into());
         };
@@ -182,11 +196,19 @@ fn take_words(doc: &mut Doc<ConsultationRecord>, from: &OrgId, body: &Body) {
     }
 }
 
-fn question(message: &Message, ask: &AskBody, ground: Ground, key: ClientKeyId, links: Links, now: jiff::Timestamp) -> Doc<ConsultationRecord> {
+fn question(
+    message: &Message,
+    ask: &AskBody,
+    ground: Ground,
+    key: ClientKeyId,
+    links: Links,
+    now: jiff::Timestamp,
+) -> Doc<ConsultationRecord> {
     let (case, package, sealed) = match &ask.about {
         AskAbout::Case { case, package, .. } => (Some(*case), package.clone(), ConsultationSealed::default()),
         AskAbout::Nobody { age, municipality, severity } => {
-            let sealed = ConsultationSealed { age: *age, municipality: municipality.clone(), severity: *severity, ..ConsultationSealed::default() };
+            let sealed =
+                ConsultationSealed { age: *age, municipality: municipality.clone(), severity: *severity, ..ConsultationSealed::default() };
             (None, Vec::new(), sealed)
         }
     };

@@ -1,9 +1,10 @@
 //! Bytes of a peer to a message, or the refusal that names what is wrong.
 
 use prost::Message as _;
+use schakel_domain::covenant::CovenantRef;
 use schakel_domain::dossier::{Dossier, MAX_KEY_POINTS, MAX_TEXT};
 use schakel_domain::id::{CaseId, Hash};
-use schakel_domain::message::{AskAbout, AskBody, Body, CovenantRef, MAX_MESSAGE_BYTES, Message, ProposeBody};
+use schakel_domain::message::{AskAbout, AskBody, Body, MAX_MESSAGE_BYTES, Message, ProposeBody};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::r#type::v1 as ty;
@@ -71,7 +72,11 @@ fn covenant_ref(covenant: Option<ty::CovenantRef>) -> Result<CovenantRef, Refusa
     if version == 0 {
         return Err(Refusal::field("covenant.version", "expected a number from 1"));
     }
-    Ok(CovenantRef { id: name("covenant.covenant", covenant)?, version, hash: hash("covenant.hash", &digest)? })
+    Ok(CovenantRef {
+        id: covenant.parse().map_err(|_| Refusal::field("covenant.covenant", "expected the id of a covenant"))?,
+        version,
+        hash: hash("covenant.hash", &digest)?,
+    })
 }
 
 fn decode_body(body: pb::message::Body) -> Result<Body, Refusal> {

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use prost::Message as _;
+use schakel_domain::covenant::CovenantRef;
 use schakel_domain::custody::{DeclineCode, Epoch};
 use schakel_domain::dossier::Severity;
 use schakel_domain::id::OrgId;
-use schakel_domain::message::{AskAbout, AskBody, Body, CovenantRef, Message, ProposeBody};
+use schakel_domain::message::{AskAbout, AskBody, Body, Message, ProposeBody};
 use schakel_domain::person::Actor;
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::r#type::v1 as ty;
@@ -128,7 +129,7 @@ fn propose(body: &ProposeBody) -> pb::ProposeHandover {
 }
 
 fn covenant(covenant: &CovenantRef) -> ty::CovenantRef {
-    ty::CovenantRef { covenant: covenant.id.clone(), version: covenant.version, hash: covenant.hash.0.to_vec() }
+    ty::CovenantRef { covenant: covenant.id.to_string(), version: covenant.version, hash: covenant.hash.0.to_vec() }
 }
 
 fn epoch(epoch: &Epoch<OrgId>) -> ty::Epoch {
