@@ -12,6 +12,7 @@ pub mod desk;
 pub mod doors;
 pub mod ledger;
 pub mod peers;
+pub mod source;
 pub mod store;
 pub mod tls;
 pub mod vault;
