@@ -2,12 +2,80 @@
 //!
 //! Every way in ends in one [`Commit`](crate::store::Commit): state, outgoing messages, log entries, events and the idempotency
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
+//!
+//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes what peers say; `clock` fires timers; `read` answers
+//! and logs the look; `views` shows; `operate` is for operators; `trace` writes the log entries; `draft` is one commit in the making.
 
-use schakel_domain::caller::Caller;
-use schakel_domain::command::Command;
+mod agreements;
+mod case;
+mod clock;
+mod consultation;
+mod draft;
+mod handover;
+mod inbound;
+mod operate;
+mod read;
+mod record;
+mod signals;
+mod trace;
+mod views;
+
+pub use clock::Action;
+pub use operate::Delivered;
+pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
+pub use signals::Signals;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use schakel_domain::audit::entry::Responsible;
+use schakel_domain::caller::{Act, Caller};
+use schakel_domain::command::{CareAct, Command, Write};
+use schakel_domain::id::{ClientKeyId, OrgId};
 use schakel_domain::message::Message;
-use schakel_domain::refusal::Refusal;
+use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
+use uuid::Uuid;
+
+use self::draft::{Draft, Stop, internal, store_refusal};
+use crate::agreements::Agreements;
+use crate::store::{Replay, Store};
+use crate::vault::Vault;
+
+/// How often a command starts again because something it read has changed. More means a fault, and is answered as unavailable.
+const ATTEMPTS: usize = 16;
+
+/// Where time, ids and salts come from: given, never taken from the air.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+    /// A new UUIDv7 for this moment.
+    fn uuid(&self, now: Timestamp) -> Uuid;
+    /// Thirty-two random bytes.
+    fn salt(&self) -> [u8; 32];
+}
+
+/// What a desk works with.
+pub struct Parts {
+    /// Our organisation.
+    pub me: OrgId,
+    /// Name of this gateway (replica), as in the log.
+    pub gateway: String,
+    /// The natural person who answers for what the gateway does by itself (NEN 7513 7.3.6).
+    pub responsible: Responsible,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Seals and opens care content.
+    pub vault: Arc<Vault>,
+    /// Covenants and party records.
+    pub agreements: Arc<Agreements>,
+    /// Time, ids and salts.
+    pub ids: Arc<dyn Source>,
+    /// Raised at every restore of this gateway's data.
+    pub incarnation: u64,
+}
 
 /// What the desk answers to a door.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,23 +111,213 @@ pub enum Verdict {
 }
 
 /// The desk.
-#[derive(Debug)]
-pub struct Desk {}
+pub struct Desk {
+    parts: Parts,
+    signals: Arc<Signals>,
+    recovering: AtomicBool,
+    incarnation: AtomicU64,
+    agreeing: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("me", &self.parts.me).finish_non_exhaustive()
+    }
+}
 
 impl Desk {
+    /// A desk over its parts. Nothing happens until something comes in.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let incarnation = AtomicU64::new(parts.incarnation);
+        Self {
+            parts,
+            signals: Arc::new(Signals::default()),
+            recovering: AtomicBool::new(false),
+            incarnation,
+            agreeing: tokio::sync::Mutex::new(()),
+        }
+    }
+
     /// Executes one command of one known caller.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was changed, and the log says so (except when the log itself cannot be written).
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
-        let _ = (caller, command);
-        Err(Refusal::new(schakel_domain::refusal::Stage::Store, schakel_domain::refusal::Reason::StoreUnavailable))
+        let act = command.act();
+        let outcome = self.attempts(caller, &command).await;
+        if let Err(refusal) = &outcome
+            && refusal.stage != Stage::Store
+        {
+            self.refused(caller, act, refusal).await?;
+        }
+        outcome
     }
 
-    /// Takes the messages of one batch of one peer, in order; one verdict per delivery, in the same order.
-    pub async fn receive(&self, caller: &Caller, deliveries: Vec<Delivery>) -> Vec<Verdict> {
-        let _ = caller;
-        let later = Refusal::new(schakel_domain::refusal::Stage::Store, schakel_domain::refusal::Reason::StoreUnavailable);
-        deliveries.into_iter().map(|_| Verdict::Later(later.clone())).collect()
+    /// Logs that a known caller was refused; a door calls it for what it refused itself.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE` when the log cannot be written: the caller then hears that instead.
+    pub async fn refused(&self, caller: &Caller, act: Act, refusal: &Refusal) -> Result<(), Refusal> {
+        let mut draft = Draft::new(self);
+        let entry = self.denial(caller, act, refusal, draft.now);
+        let logged = match draft.log(&entry, None, None) {
+            Ok(()) => draft.commit().await.map(drop),
+            Err(stop) => Err(stop),
+        };
+        logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
     }
+
+    /// Wakes for events, outgoing messages and timers.
+    #[must_use]
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// The store, for the neighbours that only read.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.parts.store
+    }
+
+    /// Covenants and party records.
+    #[must_use]
+    pub fn agreements(&self) -> &Arc<Agreements> {
+        &self.parts.agreements
+    }
+
+    /// Our organisation.
+    #[must_use]
+    pub fn me(&self) -> &OrgId {
+        &self.parts.me
+    }
+
+    /// The present moment, by the clock this desk was given.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.parts.ids.now()
+    }
+
+    /// Whether this gateway stopped deciding because a peer holds messages of ours that our own store lacks.
+    #[must_use]
+    pub fn recovering(&self) -> bool {
+        self.recovering.load(Ordering::Acquire)
+    }
+
+    fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Acquire)
+    }
+
+    async fn attempts(&self, caller: &Caller, command: &Command) -> Result<Reply, Refusal> {
+        caller.may(command.act())?;
+        for _ in 0..ATTEMPTS {
+            match self.attempt(caller, command).await {
+                Ok(reply) => return Ok(reply),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Again) => tokio::task::yield_now().await,
+            }
+        }
+        Err(Refusal::new(Stage::Store, Reason::StoreUnavailable).because("the record changed again and again"))
+    }
+
+    async fn attempt(&self, caller: &Caller, command: &Command) -> Result<Reply, Stop> {
+        match command {
+            Command::Read(read) => self.read(caller, read).await.map(fresh),
+            Command::Operate(act) => self.operate(caller, act, None).await.map(fresh),
+            Command::Care(write) => self.care(caller, write).await,
+        }
+    }
+
+    async fn care(&self, caller: &Caller, write: &Write<CareAct>) -> Result<Reply, Stop> {
+        if let Some(reply) = self.replayed(caller, write).await? {
+            return Ok(reply);
+        }
+        if self.recovering() {
+            return Err(Refusal::new(Stage::State, Reason::Recovering).into());
+        }
+        let mut draft = Draft::new(self);
+        let resource = match &write.act {
+            CareAct::OpenCase { .. } | CareAct::AmendCase { .. } | CareAct::CloseCase { .. } => {
+                self.case_act(caller, write, &mut draft).await?
+            }
+            CareAct::ForceReclaim { .. } | CareAct::ResolveContested { .. } => self.two_people_act(caller, write, &mut draft).await?,
+            CareAct::Ask(_)
+            | CareAct::AcceptConsultation { .. }
+            | CareAct::DeclineConsultation { .. }
+            | CareAct::Advise { .. }
+            | CareAct::CancelConsultation { .. }
+            | CareAct::CloseConsultation { .. } => self.consultation_act(caller, write, &mut draft).await?,
+            CareAct::Offer(_)
+            | CareAct::AcceptHandover { .. }
+            | CareAct::DeclineHandover { .. }
+            | CareAct::WithdrawHandover { .. }
+            | CareAct::ReleasePledge { .. } => self.handover_act(caller, write, &mut draft).await?,
+        };
+        draft.commit.replay = Some(Replay {
+            scope: write.act.act().name().to_owned(),
+            request_id: write.request.to_string(),
+            body: write.body,
+            outcome: resource.clone(),
+            at: draft.now,
+        });
+        draft.commit().await?;
+        Ok(fresh(self.resource(&resource).await?))
+    }
+
+    /// The stored outcome of an equal request, shown as it stands now.
+    async fn replayed(&self, _caller: &Caller, write: &Write<CareAct>) -> Result<Option<Reply>, Stop> {
+        let Some(replay) = self.parts.store.replay(write.act.act().name(), &write.request.to_string()).await? else { return Ok(None) };
+        if replay.body != write.body {
+            let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
+            return Err(reused.into());
+        }
+        Ok(Some(Reply { answer: self.resource(&replay.outcome).await?, replayed: true }))
+    }
+
+    async fn load<T: Shape>(&self, id: &str) -> Result<Option<Doc<T>>, Stop> {
+        let Some(record) = self.parts.store.record(T::KIND, id).await? else { return Ok(None) };
+        self.open_record(record).await.map(Some)
+    }
+
+    async fn open_record<T: Shape>(&self, record: crate::store::Record) -> Result<Doc<T>, Stop> {
+        let clear: T = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
+        let sealed = match &record.sealed {
+            Some(sealed) => {
+                let plain = self.parts.vault.open(PURPOSE, sealed).await.map_err(|error| {
+                    tracing::error!(error = %error, kind = ?T::KIND, "a sealed record cannot be opened");
+                    internal("opening a record")
+                })?;
+                serde_json::from_slice(&plain).map_err(|_| internal("reading a record"))?
+            }
+            None => T::Sealed::default(),
+        };
+        Ok(Doc { id: record.id, version: record.version, clear, sealed })
+    }
+
+    async fn seal(&self, key: ClientKeyId, plain: &[u8]) -> Result<Vec<u8>, Stop> {
+        self.parts.vault.seal(key, PURPOSE, plain).await.map_err(|error| {
+            tracing::error!(error = %error, "sealing");
+            internal("sealing")
+        })
+    }
+
+    /// Opens what [`Desk::seal`] sealed.
+    ///
+    /// # Errors
+    /// When the client key is gone (erased) or the bytes were altered.
+    pub async fn unseal(&self, sealed: &[u8]) -> Result<Vec<u8>, Refusal> {
+        self.parts
+            .vault
+            .open(PURPOSE, sealed)
+            .await
+            .map(|plain| plain.to_vec())
+            .map_err(|_| Refusal::new(Stage::Store, Reason::Internal).because("opening a sealed part"))
+    }
+}
+
+/// What sealed bytes are for: bound into the seal, so that they open nowhere else.
+const PURPOSE: &str = "schakel.record.v1";
+
+fn fresh(answer: Answer) -> Reply {
+    Reply { answer, replayed: false }
 }

@@ -12,6 +12,7 @@ pub mod admin;
 pub mod audit;
 pub mod caller;
 pub mod care;
+pub mod federation;
 mod guard;
 pub mod health;
 pub mod methods;

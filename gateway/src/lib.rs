@@ -2,8 +2,17 @@
 //!
 //! Doors parse, the desk decides, the store commits, the courier sends (ARCHITECTURE.md).
 
+pub mod adapter_door;
+pub mod agreements;
+pub mod assembly;
+pub mod batch;
+pub mod config;
+pub mod courier;
 pub mod desk;
 pub mod doors;
+pub mod ledger;
+pub mod peers;
 pub mod store;
 pub mod tls;
+pub mod vault;
 pub mod wire;

@@ -7,6 +7,19 @@
 //!
 //! Consistency: `commit` returns after the data is durable (SQLite: WAL with `synchronous=FULL`; PostgreSQL: `synchronous_commit=on`).
 //! A dropped future never undoes or hides a commit: commits run in a task of their own. Reads see every commit that was answered.
+//!
+//! In reading order: `group` decides which commits of a group hold, the same code in every store; `queue` collects groups and runs them in
+//! one task; [`memory`], [`sqlite`] and [`postgres`] keep the rows; `rows` reads them back; `contract` is what all three must pass.
+
+#[cfg(any(test, feature = "contract"))]
+#[expect(clippy::unwrap_used, reason = "a broken contract panics")]
+pub mod contract;
+mod group;
+pub mod memory;
+pub mod postgres;
+mod queue;
+mod rows;
+pub mod sqlite;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -48,6 +61,12 @@ impl Kind {
             Kind::Peer => 6,
             Kind::Gateway => 7,
         }
+    }
+
+    /// The kind with this number.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -133,6 +152,9 @@ pub enum OutboxState {
 }
 
 impl OutboxState {
+    /// Every state.
+    pub const ALL: [OutboxState; 4] = [OutboxState::Waiting, OutboxState::Delivered, OutboxState::Parked, OutboxState::Cancelled];
+
     /// The number kept in the database; never reused.
     #[must_use]
     pub fn code(self) -> i64 {
@@ -142,6 +164,12 @@ impl OutboxState {
             OutboxState::Parked => 3,
             OutboxState::Cancelled => 4,
         }
+    }
+
+    /// The state with this number.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.code() == code)
     }
 }
 
@@ -171,7 +199,8 @@ pub struct OutboxChange {
     pub peer: OrgId,
     /// Position towards this peer.
     pub number: u64,
-    /// New state. Only `Waiting` messages change; a change of any other is a [`StoreError::Conflict`], except the same state again.
+    /// New state. Only `Waiting` messages change; a change of any other is a [`StoreError::Conflict`], except the same state again, which
+    /// changes nothing. A number that was never given out is [`StoreError::Refused`].
     pub state: OutboxState,
     /// Reason code, for parked and cancelled.
     pub reason: Option<String>,
@@ -280,6 +309,9 @@ pub struct ClientKey {
 }
 
 /// The whole effect of one command. Applied whole, durably, or not at all.
+///
+/// Bounds, beyond which it is [`StoreError::Refused`]: [`MAX_ITEMS`] items, [`MAX_COMMIT_BYTES`] in all, [`MAX_ENTRY_BYTES`] an entry,
+/// [`MAX_NAME_BYTES`] for every id, key, kind and other short text; no text holds a NUL; numbers fit 63 bits; moments lie in 1678 to 2262.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Commit {
     /// When the decision was made.
@@ -352,6 +384,16 @@ pub struct Page {
 
 /// How much a range read returns at most; larger requests are cut.
 pub const MAX_ROWS: u32 = 1_000;
+/// How many leaf hashes are read at once; larger requests are cut.
+pub const MAX_LEAVES: u32 = 65_536;
+/// Bytes of an id, key, kind or other short text.
+pub const MAX_NAME_BYTES: usize = 200;
+/// Bytes of one log entry.
+pub const MAX_ENTRY_BYTES: usize = 65_535;
+/// Records, messages, entries, events, timers and so on in one commit, together.
+pub const MAX_ITEMS: usize = 1_000;
+/// Bytes of one commit, all its parts together.
+pub const MAX_COMMIT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What the desk, the courier and the log need. All methods see every answered commit.
 pub trait Store: Send + Sync + 'static {
@@ -385,15 +427,17 @@ pub trait Store: Send + Sync + 'static {
     fn sent_in<'a>(&'a self, thread: &'a str) -> BoxFuture<'a, Result<Vec<OutboxRow>, StoreError>>;
     /// One sent message.
     fn sent(&self, message: MessageId) -> BoxFuture<'_, Result<Option<OutboxRow>, StoreError>>;
-    /// Peers with waiting messages: (peer, how many, oldest queued), and highest number given out per peer.
+    /// Every peer that was ever sent something: what waits, and the highest number given out.
     fn outbox_peers(&self) -> BoxFuture<'_, Result<Vec<PeerQueue>, StoreError>>;
     /// Events after a sequence number, in order.
     fn events(&self, after: u64, limit: u32) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>>;
-    /// Lowest and highest event sequence kept; (1, 0) when there is none.
+    /// Lowest event sequence kept, and the highest ever given out; (1, 0) when there was none.
     fn event_range(&self) -> BoxFuture<'_, Result<(u64, u64), StoreError>>;
     /// Log entries from an index, in order.
     fn entries(&self, from: u64, limit: u32) -> BoxFuture<'_, Result<Vec<EntryRow>, StoreError>>;
-    /// Leaf hashes from an index, in order, at most 65,536.
+    /// Log entries about one case from an index, in order.
+    fn entries_of<'a>(&'a self, case: &'a str, from: u64, limit: u32) -> BoxFuture<'a, Result<Vec<EntryRow>, StoreError>>;
+    /// Leaf hashes from an index, in order, at most [`MAX_LEAVES`].
     fn leaves(&self, from: u64, limit: u32) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>>;
     /// Number of entries in the log.
     fn log_size(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
@@ -405,6 +449,14 @@ pub trait Store: Send + Sync + 'static {
     fn client_key(&self, id: ClientKeyId) -> BoxFuture<'_, Result<Option<ClientKey>, StoreError>>;
     /// Whether a commit would be possible now: `Ok`, or what stands in the way.
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Waits until this store can never be trusted again (an fsync failed), and says why: the process must then stop at once.
+    fn fatal(&self) -> BoxFuture<'_, String> {
+        Box::pin(std::future::pending())
+    }
+    /// Finishes the commits already queued, refuses later ones and lets go of files and connections. Dropping the store does the same, later.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// One peer's queue, as operators and the courier see it.

@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod care;
 pub mod dossier;
+pub mod federation;
 pub mod fields;
 pub mod log;
 pub mod names;

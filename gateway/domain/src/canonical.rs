@@ -3,6 +3,8 @@
 //! Narrower than the RFC on purpose: numbers are integers that every JSON reader holds exactly (within 2^53), because fractions are
 //! where implementations differ, and nothing we sign needs them.
 
+use std::cmp::Ordering;
+
 use serde_json::{Number, Value};
 
 /// Deepest nesting of arrays and objects that is written or read.
@@ -70,8 +72,7 @@ fn write_value(out: &mut String, value: &Value, depth: usize) -> Result<(), Cano
         }
         Value::Object(map) => {
             let mut members: Vec<_> = map.iter().collect();
-            // The RFC sorts by UTF-16 code units, which differs from Rust's order above U+FFFF.
-            members.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
+            members.sort_by(|a, b| by_utf16(a.0, b.0));
             out.push('{');
             for (i, (key, member)) in members.into_iter().enumerate() {
                 separate(out, i);
@@ -83,6 +84,11 @@ fn write_value(out: &mut String, value: &Value, depth: usize) -> Result<(), Cano
         }
     }
     Ok(())
+}
+
+/// The RFC sorts by UTF-16 code units, which differs from Rust's order above U+FFFF.
+fn by_utf16(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 fn separate(out: &mut String, position: usize) {
@@ -102,8 +108,11 @@ fn write_number(out: &mut String, number: &Number) -> Result<(), CanonicalError>
 
 fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
+    // Only quote, backslash and control characters are escaped; most texts have none of them.
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(&rest[..at]);
+        match char::from(rest.as_bytes()[at]) {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\u{8}' => out.push_str("\\b"),
@@ -111,10 +120,11 @@ fn write_string(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\u{c}' => out.push_str("\\f"),
             '\r' => out.push_str("\\r"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
+            c => out.push_str(&format!("\\u{:04x}", u32::from(c))),
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 

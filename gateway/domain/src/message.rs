@@ -1,8 +1,8 @@
 //! What gateways say to each other, parsed. The wire form is `proto/schakel/federation/v1/message.proto`; `wire/` converts.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
+use crate::covenant::CovenantRef;
 use crate::custody::{DeclineCode, Epoch};
 use crate::dossier::{Dossier, Severity};
 use crate::id::{CaseId, ConsultationId, Hash, MessageId, OfferId, OrgId};
@@ -14,17 +14,6 @@ pub const MAX_BATCH: usize = 128;
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// Most bytes of one batch.
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
-
-/// One version of a covenant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct CovenantRef {
-    /// Id of the covenant.
-    pub id: String,
-    /// Version, from 1.
-    pub version: u32,
-    /// SHA-256 of the canonical document.
-    pub hash: Hash,
-}
 
 /// One message: envelope and body.
 #[derive(Debug, Clone, PartialEq, Eq)]

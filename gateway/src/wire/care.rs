@@ -176,7 +176,11 @@ pub(crate) fn needed(fields: &mut Fields, names: &[String]) -> Option<BTreeSet<F
         fields.wrong("needed_fields", format!("at most {}", Field::ALL.len()));
         return None;
     }
-    let read: Vec<_> = names.iter().enumerate().map(|(at, name)| fields.id::<Field>(&format!("needed_fields[{at}]"), name)).collect();
+    let read: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| name.parse::<Field>().map_err(|unknown| fields.wrong(&format!("needed_fields[{at}]"), unknown.to_string())).ok())
+        .collect();
     read.into_iter().collect()
 }
 

@@ -124,7 +124,7 @@ impl Exporter {
 
 /// Adds a complete node to its row, if tiles hold its level; gives the tile that is full now.
 fn add_hash(rows: &mut Vec<Row>, level: u32, hash: Hash) -> Option<File> {
-    if level % TILE_LEVELS != 0 {
+    if !level.is_multiple_of(TILE_LEVELS) {
         return None;
     }
     let tile_level = level / TILE_LEVELS;

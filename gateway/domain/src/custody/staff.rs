@@ -85,7 +85,7 @@ pub(super) fn force<O: Key, I: Key, H: Key>(state: &State<O, I, H>) -> Result<O,
     let term = reclaimed.term.clone();
     next.bury(offer, to, Outcome::Reclaimed);
     next.role = Role::Outside;
-    next.fenced = Some(term.clone());
+    // Those it passed the case to before are told when a fence of an earlier reclaim comes by: `fenced` stays as it was.
     let step = next.becomes_lead(reclaimed).say(to, Message::Fence { term });
     Ok(step.fact(Fact::OfferClosed(offer.clone(), Outcome::Reclaimed)))
 }

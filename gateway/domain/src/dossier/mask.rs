@@ -16,10 +16,8 @@ const HIDDEN: [Field; 5] = [Field::Address, Field::PostalCode, Field::HouseNumbe
 pub fn trim(dossier: &Dossier, allowed: &BTreeSet<Field>, protected: &BTreeSet<Field>, needed: &BTreeSet<Field>) -> Dossier {
     let marked = marked(&dossier.safety);
     let released = |field: &Field| protected.contains(field) && needed.contains(field);
-    let travels: BTreeSet<Field> = present(dossier)
-        .into_iter()
-        .filter(|field| released(field) || allowed.contains(field) && !protected.contains(field) && !marked.contains(field))
-        .collect();
+    let travels: BTreeSet<Field> =
+        present(dossier).into_iter().filter(|field| released(field) || allowed.contains(field) && !marked.contains(field)).collect();
     keep(dossier, &travels)
 }
 
@@ -40,12 +38,12 @@ pub fn present(dossier: &Dossier) -> BTreeSet<Field> {
         (Field::Telephone, id.telephone.is_some()),
         (Field::Municipality, id.municipality.is_some()),
         (Field::Age, dossier.age.is_some()),
-        (Field::Regime, dossier.legal.is_some()),
-        (Field::Basis, dossier.legal.is_some()),
-        (Field::Consent, dossier.legal.is_some()),
-        (Field::Authority, dossier.legal.is_some()),
+        (Field::LegalRegime, dossier.legal.is_some()),
+        (Field::LegalBasis, dossier.legal.is_some()),
+        (Field::LegalConsent, dossier.legal.is_some()),
+        (Field::LegalAuthority, dossier.legal.is_some()),
         (Field::IdentityStatus, dossier.legal.is_some()),
-        (Field::CourtOrder, dossier.legal.as_ref().is_some_and(|legal| legal.court_order.is_some())),
+        (Field::LegalCourtOrder, dossier.legal.as_ref().is_some_and(|legal| legal.court_order.is_some())),
         (Field::AuthorityHolders, has_contact(ContactKind::AuthorityHolder)),
         (Field::SafeContacts, has_contact(ContactKind::Safe)),
         (Field::UnsafeContacts, has_contact(ContactKind::Unsafe)),
@@ -77,7 +75,7 @@ fn marked(safety: &Safety) -> BTreeSet<Field> {
 }
 
 /// The legal status travels whole or not at all: half of it would mislead. It needs every legal field that is not the court order.
-const LEGAL: [Field; 5] = [Field::Regime, Field::Basis, Field::Consent, Field::Authority, Field::IdentityStatus];
+const LEGAL: [Field; 5] = [Field::LegalRegime, Field::LegalBasis, Field::LegalConsent, Field::LegalAuthority, Field::IdentityStatus];
 
 fn keep(dossier: &Dossier, travels: &BTreeSet<Field>) -> Dossier {
     let has = |field| travels.contains(&field);
@@ -99,7 +97,7 @@ fn keep(dossier: &Dossier, travels: &BTreeSet<Field>) -> Dossier {
         },
         age: dossier.age.filter(|_| has(Field::Age)),
         legal: dossier.legal.clone().filter(|_| LEGAL.iter().all(|field| has(*field))).map(|mut legal| {
-            legal.court_order = legal.court_order.filter(|_| has(Field::CourtOrder));
+            legal.court_order = legal.court_order.filter(|_| has(Field::LegalCourtOrder));
             legal
         }),
         contacts: dossier.contacts.iter().filter(|contact| has(contact_field(contact))).cloned().collect(),

@@ -1,5 +1,7 @@
 //! The form an entry must have: nothing mandatory empty, everything within its bounds.
 
+use std::fmt::{Arguments, Display};
+
 use serde_json::Value;
 
 use super::parts::{Decision, Event, Object, User, UserKind};
@@ -11,11 +13,11 @@ impl Entry {
         self.event.check()?;
         ensure((1..=MAX_USERS).contains(&self.users.len()), "users", "one to eight users")?;
         for (i, user) in self.users.iter().enumerate() {
-            user.check(&format!("users[{i}]"))?;
+            user.check(format_args!("users[{i}]"))?;
         }
         ensure((1..=MAX_OBJECTS).contains(&self.objects.len()), "objects", "one to sixteen objects")?;
         for (i, object) in self.objects.iter().enumerate() {
-            object.check(&format!("objects[{i}]"))?;
+            object.check(format_args!("objects[{i}]"))?;
         }
         text("source.gateway", &self.source.gateway)?;
         self.decision.check()?;
@@ -37,30 +39,30 @@ impl Event {
 }
 
 impl User {
-    fn check(&self, path: &str) -> Result<(), EntryError> {
-        text(&format!("{path}.id"), &self.id)?;
-        text(&format!("{path}.role"), &self.role)?;
+    fn check(&self, path: Arguments<'_>) -> Result<(), EntryError> {
+        text(format_args!("{path}.id"), &self.id)?;
+        text(format_args!("{path}.role"), &self.role)?;
         let answered = self.kind != UserKind::Process || self.responsible.is_some();
         ensure(answered, path, "a person answers for what a process does")?;
         if let Some(responsible) = &self.responsible {
-            text(&format!("{path}.responsible.id"), &responsible.id)?;
-            text(&format!("{path}.responsible.role"), &responsible.role)?;
+            text(format_args!("{path}.responsible.id"), &responsible.id)?;
+            text(format_args!("{path}.responsible.role"), &responsible.role)?;
         }
         if let Some(point) = &self.access_point {
-            text(&format!("{path}.access_point.kind"), &point.kind)?;
-            text(&format!("{path}.access_point.id"), &point.id)?;
+            text(format_args!("{path}.access_point.kind"), &point.kind)?;
+            text(format_args!("{path}.access_point.id"), &point.id)?;
         }
         Ok(())
     }
 }
 
 impl Object {
-    fn check(&self, path: &str) -> Result<(), EntryError> {
+    fn check(&self, path: Arguments<'_>) -> Result<(), EntryError> {
         for (name, value) in [("kind", &self.kind), ("scheme", &self.scheme), ("id", &self.id), ("authorization", &self.authorization)] {
-            text(&format!("{path}.{name}"), value)?;
+            text(format_args!("{path}.{name}"), value)?;
         }
         for (name, value) in [("version", &self.version), ("relation", &self.relation), ("consent", &self.consent)] {
-            optional(&format!("{path}.{name}"), value.as_deref())?;
+            optional(format_args!("{path}.{name}"), value.as_deref())?;
         }
         Ok(())
     }
@@ -79,27 +81,34 @@ impl Decision {
     }
 }
 
-/// Whether everything of `part` stands at the same place in `whole`.
-pub(super) fn contains(whole: &Value, part: &Value) -> bool {
-    match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => {
-            part.iter().all(|(key, value)| whole.get(key).is_some_and(|given| contains(given, value)))
+/// Serde also reads a struct from an array; the format has objects only.
+pub(super) fn check_shape(value: &Value) -> Result<(), EntryError> {
+    parts_are_objects("entry", value, &["event", "source", "decision", "peer", "custody"])?;
+    parts_are_objects("decision", &value["decision"], &["covenant"])?;
+    for (list, parts) in [("users", &["responsible", "access_point"][..]), ("objects", &[])] {
+        for item in value[list].as_array().into_iter().flatten() {
+            parts_are_objects(list, item, parts)?;
         }
-        (Value::Array(whole), Value::Array(part)) => whole.len() == part.len() && whole.iter().zip(part).all(|(w, p)| contains(w, p)),
-        (whole, part) => whole == part,
     }
+    Ok(())
 }
 
-fn text(field: &str, value: &str) -> Result<(), EntryError> {
+fn parts_are_objects(name: &str, value: &Value, parts: &[&str]) -> Result<(), EntryError> {
+    let object = |value: &Value| value.is_object() || value.is_null();
+    let shaped = object(value) && parts.iter().all(|part| object(&value[part]));
+    ensure(shaped, name, "a part has another shape than the format's")
+}
+
+fn text(field: impl Display + Copy, value: &str) -> Result<(), EntryError> {
     ensure(!value.is_empty(), field, "is empty")?;
     ensure(value.chars().count() <= MAX_TEXT, field, "is longer than 512 characters")?;
     ensure(!value.chars().any(|c| c < ' ' || c == '\u{7f}'), field, "has control characters")
 }
 
-fn optional(field: &str, value: Option<&str>) -> Result<(), EntryError> {
+fn optional(field: impl Display + Copy, value: Option<&str>) -> Result<(), EntryError> {
     value.map_or(Ok(()), |value| text(field, value))
 }
 
-pub(super) fn ensure(holds: bool, field: &str, problem: &'static str) -> Result<(), EntryError> {
-    if holds { Ok(()) } else { Err(EntryError::Field { field: field.to_owned(), problem }) }
+fn ensure(holds: bool, field: impl Display, problem: &'static str) -> Result<(), EntryError> {
+    if holds { Ok(()) } else { Err(EntryError::Field { field: field.to_string(), problem }) }
 }

@@ -1,0 +1,237 @@
+//! AGREEMENTS: the covenants and party records this gateway holds, in memory, for everybody who must decide or connect.
+//!
+//! The desk installs documents (durably first, then here); all others ask. A question is asked in a case's own terms ([`Wish`]): a kind of
+//! service rather than one service, and nobody in particular when the covenant's order should decide whom to ask first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use schakel_domain::covenant::{Act, Book, CovenantRef, Decision, Document, Grant, Question, ServiceId};
+use schakel_domain::id::OrgId;
+use schakel_domain::party_record::{RecordBook, RecordStanding};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
+use schakel_domain::view::Call;
+
+/// What somebody wants to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Who asks.
+    pub from: OrgId,
+    /// Who is asked; absent: whoever the covenant's order puts first.
+    pub to: Option<OrgId>,
+    /// What.
+    pub act: Act,
+    /// Kind of service, as in the covenant.
+    pub service: String,
+    /// Age in whole years.
+    pub age: Option<u8>,
+    /// CBS municipality code.
+    pub municipality: Option<String>,
+    /// Urgency code.
+    pub urgency: String,
+}
+
+/// Everything held at one moment.
+#[derive(Clone, Default)]
+pub struct Held {
+    /// Covenants.
+    pub book: Option<Book>,
+    /// Party records.
+    pub records: RecordBook,
+    /// Peers with which an operator stopped the traffic, and why.
+    pub stopped: BTreeMap<OrgId, String>,
+}
+
+/// The agreements of one gateway.
+pub struct Agreements {
+    me: OrgId,
+    held: ArcSwap<Held>,
+}
+
+impl fmt::Debug for Agreements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agreements").field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+impl Agreements {
+    /// What was read back from the store.
+    #[must_use]
+    pub fn new(me: OrgId, held: Held) -> Self {
+        Self { me, held: ArcSwap::from_pointee(held) }
+    }
+
+    /// Everything held now.
+    #[must_use]
+    pub fn held(&self) -> Arc<Held> {
+        self.held.load_full()
+    }
+
+    /// Replaces what is held; the desk calls it after the commit.
+    pub fn replace(&self, held: Held) {
+        self.held.store(Arc::new(held));
+    }
+
+    /// The covenant's answer to something new, under the version that applies now.
+    ///
+    /// # Errors
+    /// The covenant's refusal, with the nearest clause.
+    pub fn permits(&self, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
+        let held = self.held();
+        let book = held.book.as_ref().ok_or_else(missing)?;
+        let Some(to) = &wish.to else { return first(book, wish, now) };
+        let document = book.applicable(&wish.from, to, wish.act, now)?.binding()?;
+        book.permits(&question(document, wish, to)?, now).into_result()
+    }
+
+    /// The covenant's answer to something new that a peer asks, under the version it names.
+    ///
+    /// # Errors
+    /// As [`Agreements::permits`], and when that version no longer serves for new things.
+    pub fn permits_new_under(&self, named: &CovenantRef, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
+        self.under(named, wish, now, false)
+    }
+
+    /// The covenant's answer about something that is already open, under the version it was made under.
+    ///
+    /// # Errors
+    /// As [`Agreements::permits`].
+    pub fn permits_under(&self, named: &CovenantRef, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
+        self.under(named, wish, now, true)
+    }
+
+    fn under(&self, named: &CovenantRef, wish: &Wish, now: Timestamp, for_open: bool) -> Result<Grant, Refusal> {
+        let held = self.held();
+        let book = held.book.as_ref().ok_or_else(missing)?;
+        let document = book.lookup(named, now, for_open)?.binding()?;
+        let to = wish.to.as_ref().ok_or_else(missing)?;
+        let decision: Decision = book.permits_under(named, &question(document, wish, to)?, now, for_open);
+        decision.into_result()
+    }
+
+    /// Whether something new may start with an organisation: no stop, and a party record that is valid, theirs and our own.
+    ///
+    /// # Errors
+    /// `PEER_STOPPED`, `PARTY_RECORD_EXPIRED` or `UNKNOWN_PEER`.
+    pub fn may_start(&self, org: &OrgId, now: Timestamp) -> Result<(), Refusal> {
+        let held = self.held();
+        if let Some(reason) = held.stopped.get(org) {
+            return Err(Refusal::new(Stage::Peer, Reason::PeerStopped).because(reason.clone()));
+        }
+        held.records.for_new(&self.me, now)?;
+        held.records.for_new(org, now).map(drop)
+    }
+
+    /// The name of an organisation, as in a covenant; its id when no covenant names it.
+    #[must_use]
+    pub fn name(&self, org: &OrgId) -> String {
+        let held = self.held();
+        let named =
+            held.book.iter().flat_map(Book::iter).filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.name.clone()));
+        named.last().unwrap_or_else(|| org.to_string())
+    }
+
+    /// Whom to call at an organisation: the first line of its newest party record, else the number in the covenant.
+    #[must_use]
+    pub fn call(&self, org: &OrgId) -> Option<Call> {
+        self.calls(org).into_iter().next()
+    }
+
+    /// Every telephone line of an organisation, the party record's own first.
+    #[must_use]
+    pub fn calls(&self, org: &OrgId) -> Vec<Call> {
+        let held = self.held();
+        let name = self.name(org);
+        let line = |line: &str, telephone: &str| Call {
+            organization: org.clone(),
+            name: name.clone(),
+            line: line.to_owned(),
+            telephone: telephone.to_owned(),
+        };
+        let own = held.records.newest(org).into_iter().flat_map(|record| &record.telephones);
+        let mut calls: Vec<Call> = own.map(|entry| line(&entry.label, entry.number.as_str())).collect();
+        let covenants = held.book.iter().flat_map(Book::iter);
+        let agreed =
+            covenants.filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.telephone.as_str().to_owned())).last();
+        calls.extend(agreed.map(|telephone| line("nummer in het convenant", &telephone)));
+        calls
+    }
+
+    /// How the party record of an organisation stands.
+    #[must_use]
+    pub fn record_standing(&self, org: &OrgId, now: Timestamp) -> RecordStanding {
+        self.held().records.standing(org, now)
+    }
+
+    /// Every other party of a covenant in force.
+    #[must_use]
+    pub fn parties(&self, now: Timestamp) -> Vec<OrgId> {
+        self.held().book.as_ref().map(|book| book.peers(now)).unwrap_or_default()
+    }
+}
+
+/// Whoever the covenants put first: the first party whose service of the wished kind may be asked.
+fn first(book: &Book, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
+    let ids: std::collections::BTreeSet<_> = book.iter().map(|(id, _, _)| id.clone()).collect();
+    for id in ids {
+        let Ok(covenant) = book.current(&id, now) else { continue };
+        let document = covenant.binding()?;
+        let asked = plain_question(document, wish, &wish.from)?;
+        let wished = |grant: &Grant| {
+            let kind =
+                document.services.iter().find(|service| Some(&service.id) == grant.service.as_ref()).map(|service| service.kind.as_str());
+            wish.service.is_empty() || kind == Some(wish.service.as_str())
+        };
+        if let Some(grant) = covenant.options(&asked, now).into_iter().find(wished) {
+            return Ok(grant);
+        }
+    }
+    let none = Refusal { field: Some("service".to_owned()), ..Refusal::new(Stage::Covenant, Reason::CovenantDenied) };
+    Err(none.because("no party of a covenant in force offers you this service for this age, municipality and urgency"))
+}
+
+/// The covenant's question for one party: its own service of the wished kind, codes parsed.
+fn question(document: &Document, wish: &Wish, to: &OrgId) -> Result<Question, Refusal> {
+    Ok(Question { service: service(document, wish, to)?, ..plain_question(document, wish, to)? })
+}
+
+/// The same without its service.
+fn plain_question(document: &Document, wish: &Wish, to: &OrgId) -> Result<Question, Refusal> {
+    if wish.urgency.is_empty() || document.urgencies.iter().all(|urgency| urgency.code.as_str() != wish.urgency) {
+        let known: Vec<&str> = document.urgencies.iter().map(|urgency| urgency.code.as_str()).collect();
+        return Err(Refusal::field("urgency", format!("expected one of the covenant's codes: {}", known.join(", "))));
+    }
+    let municipality = wish.municipality.as_deref().map(|code| {
+        code.parse().map_err(|_| Refusal::field("identity.municipality", "expected a CBS municipality code of four digits, such as 0202"))
+    });
+    let urgency = wish.urgency.parse().map_err(|_| Refusal::field("urgency", "expected an urgency code of the covenant"))?;
+    Ok(Question {
+        from: wish.from.clone(),
+        to: to.clone(),
+        act: wish.act,
+        service: None,
+        age: wish.age,
+        municipality: municipality.transpose()?,
+        urgency: Some(urgency),
+    })
+}
+
+/// The service of the asked party: named by its id, or by its kind.
+fn service(document: &Document, wish: &Wish, to: &OrgId) -> Result<Option<ServiceId>, Refusal> {
+    if wish.service.is_empty() {
+        return Ok(None);
+    }
+    let fits = |service: &&schakel_domain::covenant::document::Service| {
+        service.by == *to && (service.kind.as_str() == wish.service || service.id.as_str() == wish.service)
+    };
+    let found = document.services.iter().find(fits).map(|service| service.id.clone());
+    let none = Refusal { field: Some("service".to_owned()), ..Refusal::new(Stage::Covenant, Reason::CovenantDenied) };
+    found.map(Some).ok_or_else(|| none.because("this organisation does not offer this service in the covenant"))
+}
+
+fn missing() -> Refusal {
+    Refusal::new(Stage::Covenant, Reason::CovenantMissing)
+}

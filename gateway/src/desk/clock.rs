@@ -1,0 +1,177 @@
+//! Timers: rows that fire once, also when their moment passed while the gateway was down. They raise alarms and pass a question on;
+//! no safety rule depends on them.
+
+use jiff::{SignedDuration, Timestamp};
+use schakel_domain::caller::{Caller, Role};
+use schakel_domain::id::{ConsultationId, OfferId, OrgId};
+use schakel_domain::refusal::Refusal;
+use serde::{Deserialize, Serialize};
+
+use super::Desk;
+use super::draft::{Draft, Stop};
+use super::record::{CaseRecord, Doc, HandoverRecord};
+use crate::store::Timer;
+
+/// A transfer without receipt raises an alarm after this long, and again every [`ALARM_AGAIN`].
+pub(super) const TRANSFER_ALARM: SignedDuration = SignedDuration::from_secs(60);
+/// Time between repeated alarms.
+const ALARM_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+/// How often an alarm is repeated before people are expected to have acted: a day of alarms.
+const MOST_ALARMS: u32 = 288;
+/// How many timers fire in one round.
+const ROUND: u32 = 200;
+
+/// What a timer does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Action {
+    /// An offer was not answered in time.
+    HandoverUnanswered {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// A transfer has no receipt.
+    TransferUnconfirmed {
+        /// The offer.
+        offer: OfferId,
+        /// How often the alarm was raised.
+        again: u32,
+    },
+    /// A candidate did not answer in time.
+    CandidateSilent {
+        /// The consultation.
+        consultation: ConsultationId,
+        /// The candidate.
+        candidate: OrgId,
+    },
+    /// Nobody helped in time.
+    ConsultationOverdue {
+        /// The consultation.
+        consultation: ConsultationId,
+    },
+    /// A party record expires soon.
+    RecordExpires {
+        /// Whose.
+        org: OrgId,
+        /// Its number; a newer record makes the alarm void.
+        number: u64,
+        /// Days left.
+        days: u16,
+    },
+    /// A yes was not confirmed.
+    BidUnconfirmed {
+        /// The consultation.
+        consultation: ConsultationId,
+    },
+}
+
+/// Timer of an offer's answer.
+pub(super) fn respond_timer(offer: OfferId) -> String {
+    format!("handover/{offer}/respond-by")
+}
+
+/// Timer of a transfer's receipt.
+pub(super) fn transfer_timer(offer: OfferId) -> String {
+    format!("handover/{offer}/receipt")
+}
+
+/// Timer of a candidate's answer.
+pub(super) fn candidate_timer(consultation: ConsultationId, candidate: &OrgId) -> String {
+    format!("consultation/{consultation}/candidate/{candidate}")
+}
+
+/// Timer of a whole question.
+pub(super) fn deadline_timer(consultation: ConsultationId) -> String {
+    format!("consultation/{consultation}/deadline")
+}
+
+/// Timer of a bid's confirmation.
+pub(super) fn bid_timer(consultation: ConsultationId) -> String {
+    format!("consultation/{consultation}/confirm")
+}
+
+impl Desk {
+    /// Fires every timer that is due. Called before the doors open and whenever the next one is due.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; the timers stay.
+    pub async fn tick(&self) -> Result<(), Refusal> {
+        if self.recovering() {
+            return Ok(());
+        }
+        loop {
+            let due = self.parts.store.due(self.now(), ROUND).await.map_err(|error| super::store_refusal(&error))?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for timer in due {
+                self.fire(&timer).await?;
+            }
+        }
+    }
+
+    /// The moment of the next timer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Refusal> {
+        self.parts.store.next_due().await.map_err(|error| super::store_refusal(&error))
+    }
+
+    async fn fire(&self, timer: &Timer) -> Result<(), Refusal> {
+        for _ in 0..super::ATTEMPTS {
+            match self.fire_once(timer).await {
+                Ok(()) => return Ok(()),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Again) => tokio::task::yield_now().await,
+            }
+        }
+        Err(Refusal::new(schakel_domain::refusal::Stage::Store, schakel_domain::refusal::Reason::StoreUnavailable))
+    }
+
+    async fn fire_once(&self, timer: &Timer) -> Result<(), Stop> {
+        let mut draft = Draft::new(self);
+        draft.clear_timer(timer.id.clone());
+        match serde_json::from_str::<Action>(&timer.action) {
+            Ok(Action::HandoverUnanswered { offer }) => self.alarm(&mut draft, offer, "handover.overdue").await?,
+            Ok(Action::TransferUnconfirmed { offer, again }) => {
+                self.alarm(&mut draft, offer, "handover.unconfirmed").await?;
+                if again < MOST_ALARMS {
+                    let next = Action::TransferUnconfirmed { offer, again: again + 1 };
+                    draft.timer(transfer_timer(offer), draft.now + ALARM_AGAIN, &next);
+                }
+            }
+            Ok(Action::CandidateSilent { consultation, candidate }) => self.candidate_silent(&mut draft, consultation, candidate).await?,
+            Ok(Action::ConsultationOverdue { consultation }) => self.overdue(&mut draft, consultation).await?,
+            Ok(Action::BidUnconfirmed { consultation }) => {
+                draft.event("consultation.unconfirmed", format!("consultations/{consultation}"), "bid");
+            }
+            Ok(Action::RecordExpires { org, number, days }) => self.record_expires(&mut draft, &org, number, days),
+            Err(error) => tracing::error!(timer = %timer.id, error = %error, "a timer cannot be read and is removed"),
+        }
+        draft.commit().await.map(drop)
+    }
+
+    /// Tells people; the state does not change.
+    async fn alarm(&self, draft: &mut Draft<'_>, offer: OfferId, event: &str) -> Result<(), Stop> {
+        let Some(doc): Option<Doc<HandoverRecord>> = self.load(&offer.to_string()).await? else { return Ok(()) };
+        let open: Option<Doc<CaseRecord>> = self.load(&doc.clear.case.to_string()).await?;
+        if doc.clear.open && open.is_some() {
+            draft.event(event, super::read::handover_name(&doc.clear), "waiting");
+        }
+        Ok(())
+    }
+
+    /// The caller in whose name timers act.
+    pub(super) fn clock(&self) -> Caller {
+        Caller {
+            organization: self.parts.me.clone(),
+            person: None,
+            client: "clock".to_owned(),
+            roles: [Role::Gateway].into(),
+            two_factor: false,
+            spki: None,
+            door: "clock",
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One command in the making: what was read, what will be written, and the entries and messages that go with it.
+//!
+//! Nothing here is durable until [`Draft::commit`]; dropping a draft is always safe.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schakel_domain::audit::entry::Entry;
+use schakel_domain::audit::tree;
+use schakel_domain::covenant::CovenantRef;
+use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
+use schakel_domain::message::{Body, Message};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
+
+use super::Desk;
+use super::record::{Doc, Links, Shape};
+use crate::store::{Commit, Committed, Expect, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
+
+/// Why an attempt did not end in an answer.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// No, and this is why.
+    Refused(Refusal),
+    /// Something read has changed meanwhile: try again from the start.
+    Again,
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(_) => Stop::Again,
+            other => Stop::Refused(store_refusal(&other)),
+        }
+    }
+}
+
+/// What a caller is told when the store says no. The store's own text stays in the operator's log.
+pub(super) fn store_refusal(error: &StoreError) -> Refusal {
+    let reason = match error {
+        StoreError::Full => Reason::StorageFull,
+        StoreError::Damaged(_) | StoreError::Refused(_) => Reason::Internal,
+        StoreError::Conflict(_) | StoreError::Unavailable(_) => Reason::StoreUnavailable,
+    };
+    if reason != Reason::StorageFull {
+        tracing::error!(error = %error, "store");
+    }
+    Refusal::new(Stage::Store, reason)
+}
+
+/// Where a message belongs and on what ground it is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Envelope<'a> {
+    /// The unit of order.
+    pub thread: &'a str,
+    /// The client key of the thread.
+    pub key: ClientKeyId,
+    /// The covenant version.
+    pub covenant: &'a CovenantRef,
+    /// The clause.
+    pub clause: &'a str,
+    /// The record it belongs to.
+    pub subject: (crate::store::Kind, &'a str),
+}
+
+/// A command in the making.
+#[derive(Debug)]
+pub(super) struct Draft<'d> {
+    desk: &'d Desk,
+    /// The moment of the decision.
+    pub now: Timestamp,
+    /// What will be committed.
+    pub commit: Commit,
+}
+
+impl<'d> Draft<'d> {
+    /// An empty draft at this moment.
+    pub(super) fn new(desk: &'d Desk) -> Self {
+        let now = desk.now();
+        Self { desk, now, commit: Commit { at: now, ..Commit::default() } }
+    }
+
+    /// A new client key, stored with this draft.
+    pub(super) fn new_key(&mut self) -> Result<ClientKeyId, Stop> {
+        let key = self.desk.parts.vault.new_key(self.now).map_err(|_| internal("making a client key"))?;
+        let id = key.id;
+        self.commit.keys.push(key);
+        Ok(id)
+    }
+
+    /// Writes a record: expects the version that was read, and seals its sealed part.
+    pub(super) async fn put<T: Shape>(&mut self, doc: &Doc<T>) -> Result<(), Stop> {
+        let clear = serde_json::to_string(&doc.clear).map_err(|_| internal("writing a record"))?;
+        let plain = serde_json::to_vec(&doc.sealed).map_err(|_| internal("writing a record"))?;
+        let sealed = self.desk.seal(doc.clear.key(), &plain).await?;
+        self.commit.expect.push(Expect { kind: T::KIND, id: doc.id.clone(), version: doc.version });
+        self.commit.put.push(Record {
+            kind: T::KIND,
+            id: doc.id.clone(),
+            version: doc.version + 1,
+            parent: doc.clear.parent(),
+            open: doc.clear.open(),
+            alias: doc.clear.alias(),
+            clear,
+            sealed: Some(sealed),
+        });
+        Ok(())
+    }
+
+    /// Puts a message in the outbox, at the next place of its thread. Returns its hash.
+    pub(super) async fn send(&mut self, links: &mut Links, to: &OrgId, envelope: Envelope<'_>, body: Body) -> Result<Hash, Stop> {
+        let link = links.entry(to.clone()).or_default();
+        link.sent += 1;
+        let message = Message {
+            id: MessageId::new(self.desk.parts.ids.uuid(self.now)),
+            sender: self.desk.parts.me.clone(),
+            receiver: to.clone(),
+            thread: envelope.thread.to_owned(),
+            seq: link.sent,
+            incarnation: self.desk.incarnation(),
+            covenant: envelope.covenant.clone(),
+            clause: envelope.clause.to_owned(),
+            sent: self.now,
+            body,
+        };
+        let bytes = crate::wire::federation::encode(&message);
+        let hash = Hash::sha256(&bytes);
+        let sealed = self.desk.seal(envelope.key, &bytes).await?;
+        self.commit.send.push(Outgoing {
+            peer: to.clone(),
+            message: message.id,
+            thread: message.thread,
+            seq: message.seq,
+            kind: message.body.kind().to_owned(),
+            hash,
+            sealed,
+            subject: (envelope.subject.0, envelope.subject.1.to_owned()),
+        });
+        Ok(hash)
+    }
+
+    /// Adds an entry to the log.
+    pub(super) fn log(&mut self, entry: &Entry, case: Option<String>, salts: Option<Vec<u8>>) -> Result<(), Stop> {
+        let bytes = entry.bytes().map_err(|error| {
+            tracing::error!(error = %error, "an entry cannot be written");
+            internal("writing the log entry")
+        })?;
+        let leaf = tree::leaf_hash(&bytes);
+        self.commit.entries.push(NewEntry { bytes, leaf, salts, case });
+        Ok(())
+    }
+
+    /// Adds an event.
+    pub(super) fn event(&mut self, kind: &str, resource: String, state: &str) {
+        self.commit.events.push(NewEvent { kind: kind.to_owned(), resource, state: state.to_owned() });
+    }
+
+    /// Sets a timer.
+    pub(super) fn timer(&mut self, id: String, due: Timestamp, action: &super::clock::Action) {
+        let action = serde_json::to_string(action).unwrap_or_default();
+        self.commit.timers.push(TimerChange::Set(Timer { id, due, action }));
+    }
+
+    /// Removes a timer.
+    pub(super) fn clear_timer(&mut self, id: String) {
+        self.commit.timers.push(TimerChange::Clear(id));
+    }
+
+    /// Makes it all durable, and wakes whoever waits for messages, events or timers.
+    pub(super) async fn commit(self) -> Result<Committed, Stop> {
+        let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
+        let timers = !self.commit.timers.is_empty();
+        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;
+        self.desk.signals.committed(&committed, wakes, timers);
+        Ok(committed)
+    }
+}
+
+/// A fault of our own; the text is for the log only.
+pub(super) fn internal(doing: &str) -> Stop {
+    Stop::Refused(Refusal::new(Stage::Store, Reason::Internal).because(doing))
+}

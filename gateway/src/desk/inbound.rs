@@ -1,0 +1,323 @@
+//! What peers say. Each message takes effect exactly once and in the order of its thread; whatever cannot be accepted is refused by
+//! name, logged, and leaves the state as it was.
+//!
+//! `custody` takes messages about offers and the token, `expertise` those about questions.
+
+mod custody;
+mod expertise;
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use schakel_domain::audit::event::EventCode;
+use schakel_domain::caller::{Act, Caller};
+use schakel_domain::id::{ClientKeyId, Hash, OrgId};
+use schakel_domain::message::{Body, Message};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
+use serde::{Deserialize, Serialize};
+
+use super::draft::{Draft, Stop, internal};
+use super::record::{CaseRecord, ConsultationRecord, Doc, Link, Links};
+use super::{ATTEMPTS, Delivery, Desk, Verdict};
+use crate::store::{Expect, InboxRow, Kind, Record};
+
+/// Outcome of a message that took effect.
+pub(super) const ACCEPTED: &str = "accepted";
+/// Threads of one peer that have counters but no record yet: only voids arrived in them.
+const MAX_BARE_THREADS: usize = 10_000;
+
+/// A message under judgement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Incoming<'a> {
+    /// Who says it.
+    pub caller: &'a Caller,
+    /// The message.
+    pub message: &'a Message,
+    /// SHA-256 of its bytes.
+    pub hash: Hash,
+}
+
+/// What a thread is here.
+#[derive(Debug)]
+pub(super) enum Thread {
+    /// A case.
+    Case(Box<Doc<CaseRecord>>),
+    /// An anonymous consultation.
+    Consultation(Box<Doc<ConsultationRecord>>),
+    /// Nothing yet, or only voids.
+    Bare(Box<BareThreads>),
+}
+
+/// Counters of threads that have no record: kept with the peer.
+#[derive(Debug, Default)]
+pub(super) struct BareThreads {
+    version: u64,
+    links: PeerThreads,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct PeerThreads {
+    threads: BTreeMap<String, Link>,
+}
+
+impl Desk {
+    /// Takes the messages of one batch of one peer; one verdict per delivery, in the same order. Threads are taken at the same time, the
+    /// messages of one thread one after the other.
+    pub async fn receive(&self, caller: &Caller, deliveries: Vec<Delivery>) -> Vec<Verdict> {
+        let mut threads: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, delivery) in deliveries.iter().enumerate() {
+            let thread = delivery.message.as_ref().map_or("", |message| message.thread.as_str());
+            threads.entry(thread).or_default().push(at);
+        }
+        let deliveries = &deliveries;
+        let each = threads.into_values().map(|places| async move {
+            let mut verdicts = Vec::with_capacity(places.len());
+            for at in places {
+                verdicts.push((at, self.receive_one(caller, &deliveries[at]).await));
+            }
+            verdicts
+        });
+        let mut verdicts: Vec<(usize, Verdict)> = join_all(each).await.into_iter().flatten().collect();
+        verdicts.sort_by_key(|(at, _)| *at);
+        verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
+    async fn receive_one(&self, caller: &Caller, delivery: &Delivery) -> Verdict {
+        for _ in 0..ATTEMPTS {
+            match self.judge(caller, delivery).await {
+                Ok(verdict) => return verdict,
+                Err(Stop::Again) => tokio::task::yield_now().await,
+                Err(Stop::Refused(refusal)) => return Verdict::Later(refusal),
+            }
+        }
+        Verdict::Later(Refusal::new(Stage::Store, Reason::StoreUnavailable))
+    }
+
+    /// One try. A refusal of the store is `Later`; a refusal of the rules is committed and final.
+    async fn judge(&self, caller: &Caller, delivery: &Delivery) -> Result<Verdict, Stop> {
+        caller.may(Act::Receive)?;
+        let message = match &delivery.message {
+            Ok(message) => message,
+            Err(refusal) => return self.refuse_unread(caller, refusal).await,
+        };
+        let incoming = Incoming { caller, message, hash: Hash::sha256(&delivery.bytes) };
+        if let Some(known) = self.parts.store.received(&message.sender, message.id).await? {
+            return Ok(repeated(&known, incoming.hash));
+        }
+        if self.recovering() {
+            return Ok(Verdict::Later(Refusal::new(Stage::State, Reason::Recovering)));
+        }
+        let thread = self.thread(message).await?;
+        let link = thread.link(message);
+        if message.seq > link.received + 1 {
+            let missing = Refusal::new(Stage::Peer, Reason::OutOfOrder).because(format!("position {} is missing", link.received + 1));
+            return Ok(Verdict::Later(missing));
+        }
+        let mut draft = Draft::new(self);
+        let judged = if message.seq <= link.received {
+            Err(Refusal::new(Stage::Peer, Reason::MessageConflict).because("this position of the thread is taken").into())
+        } else {
+            self.take(&mut draft, incoming, thread).await
+        };
+        match judged {
+            Ok(key) => self.accept(draft, delivery, incoming, key).await,
+            Err(Stop::Refused(refusal)) if refusal.stage != Stage::Store => self.refuse(caller, delivery, incoming, refusal).await,
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Gives a message its effect, in the draft. Answers the client key of its thread.
+    async fn take(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
+        match &incoming.message.body {
+            Body::Void { .. } => self.void(draft, incoming, thread).await,
+            Body::Ask(_)
+            | Body::Bid { .. }
+            | Body::DeclineAsk { .. }
+            | Body::Confirm { .. }
+            | Body::Release { .. }
+            | Body::Advice { .. }
+            | Body::CloseConsultation { .. } => self.take_expertise(draft, incoming, thread).await,
+            Body::Seen { subject, at } => self.take_seen(draft, incoming, thread, subject, *at).await,
+            _ => self.take_custody(draft, incoming, thread).await,
+        }
+    }
+
+    async fn accept(&self, mut draft: Draft<'_>, delivery: &Delivery, incoming: Incoming<'_>, key: ClientKeyId) -> Result<Verdict, Stop> {
+        // The key may be new: the draft carries it, and the vault knows it before it is stored.
+        let row = self.inbox_row(draft.now, delivery, incoming, key, ACCEPTED).await?;
+        draft.commit.received.push(row);
+        draft.commit().await?;
+        Ok(Verdict::Accepted)
+    }
+
+    /// Keeps the refused message as proof, sealed under a key of its own, and logs it. Nothing else changes.
+    async fn refuse(&self, caller: &Caller, delivery: &Delivery, incoming: Incoming<'_>, refusal: Refusal) -> Result<Verdict, Stop> {
+        let mut draft = Draft::new(self);
+        let key = draft.new_key()?;
+        let entry = self.denial(caller, Act::Receive, &refusal, draft.now);
+        draft.log(&entry, None, None)?;
+        let row = self.inbox_row(draft.now, delivery, incoming, key, refusal.reason.code()).await?;
+        draft.commit.received.push(row);
+        draft.commit().await?;
+        Ok(Verdict::Refused(refusal))
+    }
+
+    async fn refuse_unread(&self, caller: &Caller, refusal: &Refusal) -> Result<Verdict, Stop> {
+        let mut draft = Draft::new(self);
+        let entry = self.denial(caller, Act::Receive, refusal, draft.now);
+        draft.log(&entry, None, None)?;
+        draft.commit().await?;
+        Ok(Verdict::Refused(refusal.clone()))
+    }
+
+    async fn inbox_row(
+        &self,
+        at: jiff::Timestamp,
+        delivery: &Delivery,
+        incoming: Incoming<'_>,
+        key: ClientKeyId,
+        outcome: &str,
+    ) -> Result<InboxRow, Stop> {
+        let message = incoming.message;
+        Ok(InboxRow {
+            peer: message.sender.clone(),
+            message: message.id,
+            number: delivery.number,
+            thread: message.thread.clone(),
+            seq: message.seq,
+            kind: message.body.kind().to_owned(),
+            hash: incoming.hash,
+            sealed: self.seal(key, &delivery.bytes).await?,
+            proof: delivery.proof.clone(),
+            outcome: outcome.to_owned(),
+            at,
+        })
+    }
+
+    /// What the thread of a message is here.
+    async fn thread(&self, message: &Message) -> Result<Thread, Stop> {
+        if let Some(case) = self.load::<CaseRecord>(&message.thread).await? {
+            return Ok(Thread::Case(Box::new(case)));
+        }
+        if let Some(doc) = self.load::<ConsultationRecord>(&message.thread).await?
+            && doc.clear.case.is_none()
+        {
+            return Ok(Thread::Consultation(Box::new(doc)));
+        }
+        let Some(record) = self.parts.store.record(Kind::Peer, message.sender.as_str()).await? else {
+            return Ok(Thread::Bare(Box::default()));
+        };
+        let links = serde_json::from_str(&record.clear).map_err(|_| internal("reading a peer's counters"))?;
+        Ok(Thread::Bare(Box::new(BareThreads { version: record.version, links })))
+    }
+
+    /// A void only moves the counter.
+    async fn void(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
+        match thread {
+            Thread::Case(mut case) => {
+                advance(&mut case.clear.links, incoming.message);
+                draft.put(&case).await?;
+                Ok(case.clear.key)
+            }
+            Thread::Consultation(mut doc) => {
+                advance(&mut doc.clear.links, incoming.message);
+                draft.put(&doc).await?;
+                Ok(doc.clear.key)
+            }
+            Thread::Bare(mut bare) => {
+                if bare.links.threads.len() >= MAX_BARE_THREADS {
+                    return Err(Refusal::new(Stage::Peer, Reason::QuotaExceeded).into());
+                }
+                let link = bare.links.threads.entry(incoming.message.thread.clone()).or_default();
+                link.received = incoming.message.seq;
+                put_bare(draft, &incoming.message.sender, &bare)?;
+                draft.new_key()
+            }
+        }
+    }
+}
+
+impl Thread {
+    /// Counters with the sender of a message.
+    fn link(&self, message: &Message) -> Link {
+        let found = match self {
+            Thread::Case(case) => case.clear.links.get(&message.sender),
+            Thread::Consultation(doc) => doc.clear.links.get(&message.sender),
+            Thread::Bare(bare) => bare.links.threads.get(&message.thread),
+        };
+        found.copied().unwrap_or_default()
+    }
+
+    /// The counters with which a new record of this thread starts; a bare thread is no longer bare then.
+    pub(super) fn start(self, draft: &mut Draft<'_>, message: &Message) -> Result<Links, Stop> {
+        let Thread::Bare(mut bare) = self else { return Err(unfit()) };
+        let mut links = Links::new();
+        if let Some(link) = bare.links.threads.remove(&message.thread) {
+            links.insert(message.sender.clone(), link);
+            put_bare(draft, &message.sender, &bare)?;
+        }
+        Ok(links)
+    }
+}
+
+fn put_bare(draft: &mut Draft<'_>, peer: &OrgId, bare: &BareThreads) -> Result<(), Stop> {
+    let clear = serde_json::to_string(&bare.links).map_err(|_| internal("writing a peer's counters"))?;
+    draft.commit.expect.push(Expect { kind: Kind::Peer, id: peer.to_string(), version: bare.version });
+    draft.commit.put.push(Record {
+        kind: Kind::Peer,
+        id: peer.to_string(),
+        version: bare.version + 1,
+        parent: None,
+        open: false,
+        alias: None,
+        clear,
+        sealed: None,
+    });
+    Ok(())
+}
+
+/// The next position of a thread was received.
+pub(super) fn advance(links: &mut Links, message: &Message) {
+    let link = links.entry(message.sender.clone()).or_default();
+    link.received = message.seq;
+    link.incarnation = message.incarnation;
+}
+
+/// A repeated message gets the answer it got; another message under the same id is refused.
+fn repeated(known: &InboxRow, hash: Hash) -> Verdict {
+    if known.hash != hash {
+        return Verdict::Refused(Refusal::new(Stage::Peer, Reason::MessageConflict));
+    }
+    if known.outcome == ACCEPTED {
+        return Verdict::Accepted;
+    }
+    let reason = Reason::ALL.iter().copied().find(|reason| reason.code() == known.outcome).unwrap_or(Reason::ProtocolViolation);
+    Verdict::Refused(Refusal::new(Stage::Peer, reason))
+}
+
+/// A message that does not belong in the thread it came in.
+pub(super) fn unfit() -> Stop {
+    Refusal::new(Stage::State, Reason::ProtocolViolation).because("the message does not belong in this thread").into()
+}
+
+/// How the log calls an accepted message.
+pub(super) fn event_code(body: &Body) -> EventCode {
+    match body {
+        Body::Ask(_) => EventCode::ConsultationReceived,
+        Body::Bid { .. } => EventCode::ConsultationBid,
+        Body::DeclineAsk { .. } => EventCode::ConsultationDeclined,
+        Body::Confirm { .. } => EventCode::ConsultationConfirmed,
+        Body::Release { .. } => EventCode::ConsultationReleased,
+        Body::Advice { .. } => EventCode::ConsultationAdvised,
+        Body::CloseConsultation { .. } => EventCode::ConsultationClosed,
+        Body::Propose(_) => EventCode::HandoverReceived,
+        Body::Accept { .. } => EventCode::HandoverAccepted,
+        Body::Decline { .. } => EventCode::HandoverDeclined,
+        Body::Withdraw { .. } => EventCode::HandoverWithdrawn,
+        Body::Transfer { .. } => EventCode::CustodyReceived,
+        Body::Receipt { .. } => EventCode::CustodyReceipted,
+        Body::Refuse { .. } => EventCode::CustodyRefused,
+        Body::Fence { .. } => EventCode::CustodyContested,
+        Body::Seen { .. } | Body::Void { .. } => EventCode::MessageReceived,
+    }
+}

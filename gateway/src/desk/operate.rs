@@ -1,0 +1,421 @@
+//! What operators do with messages and peers, and what the courier reports. None of it touches care content.
+
+use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
+use schakel_domain::audit::event::EventCode;
+use schakel_domain::caller::Caller;
+use schakel_domain::command::{OperateAct, Operation};
+use schakel_domain::custody::Input;
+use schakel_domain::expertise::requester;
+use schakel_domain::id::{CaseId, Hash, MessageId, OrgId};
+use schakel_domain::message::{Body, Message};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
+use schakel_domain::view::Answer;
+
+use super::{Desk, Reply};
+use super::case::case_name;
+use super::consultation::consultation_name;
+use super::draft::{Draft, Stop, internal, store_refusal};
+use super::read::handover_name;
+use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
+use super::trace::By;
+use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record, Replay};
+
+/// Where the stops are kept.
+pub(super) const STOPS: &str = "stops";
+
+/// Messages of one peer that it holds durably now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// Position towards the peer.
+    pub number: u64,
+    /// Encoded proof.
+    pub proof: Vec<u8>,
+}
+
+impl Desk {
+    /// Executes an operator's write once per key.
+    ///
+    /// # Errors
+    /// `REQUEST_ID_REUSED` for another body under the same key; otherwise as [`Desk::handle`].
+    pub async fn operate_once(&self, caller: &Caller, operation: &Operation) -> Result<Reply, Refusal> {
+        let act = operation.act.act();
+        let done = match caller.may(act) {
+            Ok(()) => self.operate_attempts(caller, operation).await,
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = &done
+            && refusal.stage != Stage::Store
+        {
+            self.refused(caller, act, refusal).await?;
+        }
+        done
+    }
+
+    async fn operate_attempts(&self, caller: &Caller, operation: &Operation) -> Result<Reply, Refusal> {
+        let (scope, request_id) = (operation.act.act().name(), operation.request.to_string());
+        for _ in 0..super::ATTEMPTS {
+            let known = self.parts.store.replay(scope, &request_id).await.map_err(|error| store_refusal(&error))?;
+            if let Some(known) = known {
+                let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
+                return if known.body == operation.body { Ok(Reply { answer: Answer::Done, replayed: true }) } else { Err(reused) };
+            }
+            let once = Replay {
+                scope: scope.to_owned(),
+                request_id: request_id.clone(),
+                body: operation.body,
+                outcome: "done".to_owned(),
+                at: self.now(),
+            };
+            match self.operate(caller, &operation.act, Some(once)).await {
+                Ok(answer) => return Ok(Reply { answer, replayed: false }),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Again) => tokio::task::yield_now().await,
+            }
+        }
+        Err(Refusal::new(Stage::Store, Reason::StoreUnavailable))
+    }
+
+    pub(super) async fn operate(&self, caller: &Caller, act: &OperateAct, once: Option<Replay>) -> Result<Answer, Stop> {
+        let mut draft = Draft::new(self);
+        draft.commit.replay = once;
+        match act {
+            OperateAct::Retry { peer } => self.retry(draft, caller, peer).await,
+            OperateAct::Cancel { message, reason } => self.cancel(draft, caller, *message, reason).await,
+            OperateAct::Replay { message } => self.replay_parked(draft, caller, *message).await,
+            OperateAct::Stop { peer, reason } => self.set_stop(draft, caller, peer, Some(reason.clone())).await,
+            OperateAct::Resume { peer } => self.set_stop(draft, caller, peer, None).await,
+        }?;
+        Ok(Answer::Done)
+    }
+
+    async fn retry(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId) -> Result<(), Stop> {
+        self.operator_entry(
+            &mut draft,
+            EventCode::OutboxRetried,
+            caller,
+            Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL),
+            peer,
+        )?;
+        draft.commit().await?;
+        self.signals.retry(peer.clone());
+        Ok(())
+    }
+
+    async fn set_stop(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId, reason: Option<String>) -> Result<(), Stop> {
+        let held = self.parts.agreements.held();
+        let mut stopped = held.stopped.clone();
+        let code = match reason {
+            Some(reason) => {
+                stopped.insert(peer.clone(), reason);
+                EventCode::PeerStopped
+            }
+            None => {
+                stopped.remove(peer);
+                EventCode::PeerResumed
+            }
+        };
+        let version = self.parts.store.record(Kind::Gateway, STOPS).await?.map_or(0, |record| record.version);
+        draft.commit.expect.push(Expect { kind: Kind::Gateway, id: STOPS.to_owned(), version });
+        draft.commit.put.push(Record {
+            kind: Kind::Gateway,
+            id: STOPS.to_owned(),
+            version: version + 1,
+            parent: None,
+            open: false,
+            alias: None,
+            clear: serde_json::to_string(&stopped).map_err(|_| internal("writing the stops"))?,
+            sealed: None,
+        });
+        self.operator_entry(&mut draft, code, caller, Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL), peer)?;
+        draft.commit().await?;
+        self.parts.agreements.replace(crate::agreements::Held { stopped, ..held.as_ref().clone() });
+        self.signals.retry(peer.clone());
+        Ok(())
+    }
+
+    /// Takes back an offer or question that was not delivered: the protocol's own withdraw or cancel runs, so that both sides end in
+    /// a state the protocol knows.
+    async fn cancel(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId, _reason: &str) -> Result<(), Stop> {
+        let row = self.parts.store.sent(message).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound))?;
+        let cancellable = row.state == OutboxState::Waiting && ["propose-handover", "ask"].contains(&row.message.kind.as_str());
+        if !cancellable {
+            return Err(Refusal::new(Stage::State, Reason::NotCancellable).because(format!("a {} message", row.message.kind)).into());
+        }
+        let by = By { caller, actor: None, second: None };
+        match row.message.subject.0 {
+            Kind::Handover => {
+                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
+                let mut case: Doc<CaseRecord> = self.find(&doc.clear.case.to_string()).await?;
+                let input = Input::Withdraw { offer: doc.clear.offer };
+                self.act_on(&mut draft, by, EventCode::OutboxCancelled, &mut case, &mut doc, input).await?;
+            }
+            Kind::Consultation => {
+                let doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                self.requester_act(&mut draft, by, EventCode::OutboxCancelled, doc, requester::Input::Cancel).await?;
+            }
+            _ => return Err(Refusal::new(Stage::State, Reason::NotCancellable).into()),
+        }
+        draft.commit().await.map(drop)
+    }
+
+    /// Sends a parked message again as a new one of its thread. An offer or question that ended meanwhile stays ended.
+    async fn replay_parked(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId) -> Result<(), Stop> {
+        let row = self.parts.store.sent(message).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound))?;
+        if row.state != OutboxState::Parked {
+            return Err(Refusal::new(Stage::State, Reason::NotCancellable).because("only a parked message is replayed").into());
+        }
+        let parsed = self.sent_message(&row).await?;
+        self.still_open(&row, &parsed.body).await?;
+        let by = By { caller, actor: None, second: None };
+        self.again(&mut draft, &row, parsed).await?;
+        let object = Object::new("message", "uuid", message.to_string(), NO_PROTOCOL);
+        let decision = Decision::allowed("role-table:replay-message", "Deze rol mag dit binnen de eigen organisatie.");
+        self.note(&mut draft, EventCode::OutboxRetried, by, object, decision, Some(&row.message.peer))?;
+        draft.commit().await.map(drop)
+    }
+
+    async fn still_open(&self, row: &OutboxRow, body: &Body) -> Result<(), Stop> {
+        let ended = match (row.message.subject.0, body) {
+            (Kind::Handover, Body::Propose(_)) => !self.find::<HandoverRecord>(&row.message.subject.1).await?.clear.open,
+            (Kind::Consultation, Body::Ask(_)) => !self.find::<ConsultationRecord>(&row.message.subject.1).await?.clear.open,
+            _ => false,
+        };
+        if ended { Err(Refusal::new(Stage::State, Reason::HandoverNotOpen).into()) } else { Ok(()) }
+    }
+
+    async fn again(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: Message) -> Result<(), Stop> {
+        let envelope = |thread, key| super::draft::Envelope {
+            thread,
+            key,
+            covenant: &message.covenant,
+            clause: &message.clause,
+            subject: (row.message.subject.0, &row.message.subject.1),
+        };
+        match self.thread_docs(&row.message.thread).await? {
+            ThreadDoc::Case(mut case) => {
+                let thread = case.id.clone();
+                let sent =
+                    draft.send(&mut case.clear.links, &row.message.peer, envelope(&thread, case.clear.key), message.body.clone()).await?;
+                self.note_transfer(draft, row, &message.body, sent).await?;
+                draft.put(&case).await
+            }
+            ThreadDoc::Consultation(mut doc) => {
+                let thread = doc.id.clone();
+                draft.send(&mut doc.clear.links, &row.message.peer, envelope(&thread, doc.clear.key), message.body.clone()).await?;
+                draft.put(&doc).await
+            }
+        }
+    }
+
+    /// A transfer that is sent again has another hash: its receipt may name either.
+    async fn note_transfer(&self, draft: &mut Draft<'_>, row: &OutboxRow, body: &Body, hash: Hash) -> Result<(), Stop> {
+        if matches!(body, Body::Transfer { .. }) {
+            let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
+            doc.clear.transfers.push(hash);
+            draft.put(&doc).await?;
+        }
+        Ok(())
+    }
+
+    fn operator_entry(&self, draft: &mut Draft<'_>, code: EventCode, caller: &Caller, object: Object, peer: &OrgId) -> Result<(), Stop> {
+        let decision = Decision::allowed(format!("role-table:{}", code.code()), "Deze rol mag dit binnen de eigen organisatie.");
+        self.note(draft, code, By { caller, actor: None, second: None }, object, decision, Some(peer))
+    }
+
+    /// The courier reports messages that the peer holds durably: the fact *delivered* on what they belong to.
+    ///
+    /// # Errors
+    /// When the store says no; the courier then reports again.
+    pub async fn delivered(&self, peer: &OrgId, messages: Vec<Delivered>) -> Result<(), Refusal> {
+        self.again_and_again(|| self.delivered_once(peer, &messages)).await
+    }
+
+    async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
+        let mut draft = Draft::new(self);
+        let mut handovers: std::collections::BTreeMap<String, Doc<HandoverRecord>> = std::collections::BTreeMap::new();
+        let mut consultations: std::collections::BTreeMap<String, Doc<ConsultationRecord>> = std::collections::BTreeMap::new();
+        for message in messages {
+            let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
+            draft.commit.outbox.push(OutboxChange {
+                peer: peer.clone(),
+                number: message.number,
+                state: OutboxState::Delivered,
+                reason: None,
+                proof: Some(message.proof.clone()),
+            });
+            let id = &row.message.subject.1;
+            match (row.message.subject.0, row.message.kind.as_str()) {
+                (Kind::Handover, "propose-handover") => {
+                    if !handovers.contains_key(id) {
+                        handovers.insert(id.clone(), self.find(id).await?);
+                    }
+                    if let Some(doc) = handovers.get_mut(id) {
+                        doc.clear.facts.delivered.get_or_insert(draft.now);
+                        draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
+                    }
+                }
+                (Kind::Consultation, "ask") => {
+                    if !consultations.contains_key(id) {
+                        consultations.insert(id.clone(), self.find(id).await?);
+                    }
+                    if let Some(doc) = consultations.get_mut(id) {
+                        facts_of(doc, peer).delivered.get_or_insert(draft.now);
+                        draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
+                    }
+                }
+                _ => {}
+            }
+        }
+        for doc in handovers.values() {
+            draft.put(doc).await?;
+        }
+        for doc in consultations.values() {
+            draft.put(doc).await?;
+        }
+        draft.commit().await.map(drop)
+    }
+
+    /// The courier reports a message that the peer cannot accept: it is parked, a void takes its place, and people are alarmed.
+    ///
+    /// # Errors
+    /// When the store says no; the courier then reports again.
+    pub async fn parked(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Refusal> {
+        self.again_and_again(|| self.parked_once(peer, number, reason, proof.clone())).await
+    }
+
+    async fn parked_once(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Stop> {
+        let Some(row) = self.waiting_row(peer, number).await? else { return Ok(()) };
+        let mut draft = Draft::new(self);
+        draft.commit.outbox.push(OutboxChange {
+            peer: peer.clone(),
+            number,
+            state: OutboxState::Parked,
+            reason: Some(reason.to_owned()),
+            proof,
+        });
+        let message = self.sent_message(&row).await?;
+        self.put_void(&mut draft, &row, &message).await?;
+        match row.message.subject.0 {
+            Kind::Handover => {
+                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
+                doc.clear.facts.refused = Some(reason.to_owned());
+                draft.event("handover.parked", handover_name(&doc.clear), "parked");
+                draft.put(&doc).await?;
+            }
+            Kind::Consultation => {
+                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                facts_of(&mut doc, peer).refused = Some(reason.to_owned());
+                draft.event("consultation.parked", consultation_name(doc.clear.consultation), "parked");
+                draft.put(&doc).await?;
+            }
+            _ => {
+                if let Ok(case) = row.message.thread.parse::<CaseId>() {
+                    draft.event("case.parked", case_name(case), "parked");
+                }
+            }
+        }
+        let clock = self.clock();
+        let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
+        let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
+        self.note(&mut draft, EventCode::OutboxParked, By { caller: &clock, actor: None, second: None }, object, decision, Some(peer))?;
+        draft.commit().await.map(drop)
+    }
+
+    /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
+    async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
+        let void = Message {
+            id: MessageId::new(self.parts.ids.uuid(draft.now)),
+            incarnation: self.incarnation(),
+            sent: draft.now,
+            body: Body::Void { replaces: message.id },
+            ..message.clone()
+        };
+        let bytes = crate::wire::federation::encode(&void);
+        let key = crate::vault::Vault::key_of(&row.message.sealed).map_err(|_| internal("finding the key of a message"))?;
+        draft.commit.send.push(Outgoing {
+            peer: row.message.peer.clone(),
+            message: void.id,
+            thread: void.thread,
+            seq: void.seq,
+            kind: void.body.kind().to_owned(),
+            hash: Hash::sha256(&bytes),
+            sealed: self.seal(key, &bytes).await?,
+            subject: row.message.subject.clone(),
+        });
+        Ok(())
+    }
+
+    /// A peer holds messages of ours that our own store lacks: this gateway stops deciding, and says why.
+    ///
+    /// # Errors
+    /// When the log cannot be written; it stops deciding all the same.
+    pub async fn knows_more(&self, peer: &OrgId, theirs: u64, ours: u64) -> Result<(), Refusal> {
+        if self.recovering.swap(true, std::sync::atomic::Ordering::AcqRel) {
+            return Ok(());
+        }
+        tracing::error!(peer = %peer, theirs, ours, "a peer holds messages of ours that our store lacks: this gateway stops deciding");
+        let mut draft = Draft::new(self);
+        let clock = self.clock();
+        let object = Object::new("gateway", "name", self.parts.gateway.clone(), NO_PROTOCOL);
+        let sentence = format!("{peer} heeft bericht {theirs} van ons; hier is {ours} het hoogste.");
+        let entry = self.note(
+            &mut draft,
+            EventCode::RecoveryEntered,
+            By { caller: &clock, actor: None, second: None },
+            object,
+            Decision::denied(Reason::Recovering.code(), sentence),
+            Some(peer),
+        );
+        draft.event("gateway.recovering", "gateway".to_owned(), "recovering");
+        let done = match entry {
+            Ok(()) => draft.commit().await.map(drop),
+            Err(stop) => Err(stop),
+        };
+        done.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
+    }
+
+    async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {
+        let rows = self.parts.store.outbox(peer, OutboxState::Waiting, number.saturating_sub(1), 1).await?;
+        Ok(rows.into_iter().next().filter(|row| row.number == number))
+    }
+
+    async fn sent_message(&self, row: &OutboxRow) -> Result<Message, Stop> {
+        let bytes = self.unseal(&row.message.sealed).await?;
+        crate::wire::federation::decode(&bytes).map_err(|_| internal("reading a message of our own"))
+    }
+
+    async fn thread_docs(&self, thread: &str) -> Result<ThreadDoc, Stop> {
+        if let Some(case) = self.load::<CaseRecord>(thread).await? {
+            return Ok(ThreadDoc::Case(Box::new(case)));
+        }
+        Ok(ThreadDoc::Consultation(Box::new(self.find(thread).await?)))
+    }
+
+    /// Repeats what lost a race with another change, a bounded number of times.
+    pub(super) async fn again_and_again<F, W>(&self, work: W) -> Result<(), Refusal>
+    where
+        W: Fn() -> F,
+        F: Future<Output = Result<(), Stop>>,
+    {
+        for _ in 0..super::ATTEMPTS {
+            match work().await {
+                Ok(()) => return Ok(()),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Again) => tokio::task::yield_now().await,
+            }
+        }
+        Err(store_refusal(&crate::store::StoreError::Unavailable("changed again and again".to_owned())))
+    }
+}
+
+/// The record whose counters a thread has.
+enum ThreadDoc {
+    Case(Box<Doc<CaseRecord>>),
+    Consultation(Box<Doc<ConsultationRecord>>),
+}
+
+/// The facts of a question to one organisation; at a candidate, whose own answers have none, they go nowhere.
+fn facts_of<'a>(doc: &'a mut Doc<ConsultationRecord>, org: &OrgId) -> &'a mut FactTimes {
+    debug_assert!(doc.clear.side == Side::Sender || matches!(doc.clear.asking, Asking::Candidate(_)));
+    &mut doc.clear.candidates.entry(org.clone()).or_default().facts
+}
