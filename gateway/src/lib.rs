@@ -5,6 +5,7 @@
 pub mod adapter_door;
 pub mod agreements;
 pub mod batch;
+pub mod cli;
 pub mod config;
 pub mod desk;
 pub mod peers;
