@@ -7,7 +7,7 @@
 
 mod statement;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use prost::Message as _;

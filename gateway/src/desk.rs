@@ -3,10 +3,11 @@
 //! Every way in ends in one [`Commit`](crate::store::Commit): state, outgoing messages, log entries, events and the idempotency
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
 //!
-//! `case`, `consultation` and `handover` execute what people ask; `inbound` takes what peers say; `clock` fires timers; `read` answers
-//! and logs the look; `views` shows; `operate` is for operators; `trace` writes the log entries; `known` joins what came with what was
-//! known; `draft` is one commit in the making.
+//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
+//! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `trace` writes the
+//! log entries; `known` joins what came with what was known; `draft` is one commit in the making.
 
+mod agreements;
 mod case;
 mod clock;
 mod consultation;
@@ -22,6 +23,7 @@ mod trace;
 mod views;
 
 pub use clock::Action;
+pub use operate::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
 pub use signals::Signals;
 
@@ -117,6 +119,7 @@ pub struct Desk {
     signals: Arc<Signals>,
     recovering: AtomicBool,
     incarnation: AtomicU64,
+    agreeing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Desk {
@@ -130,7 +133,13 @@ impl Desk {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let incarnation = AtomicU64::new(parts.incarnation);
-        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), incarnation }
+        Self {
+            parts,
+            signals: Arc::new(Signals::default()),
+            recovering: AtomicBool::new(false),
+            incarnation,
+            agreeing: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Executes one command of one known caller.
@@ -218,7 +227,7 @@ impl Desk {
     async fn attempt(&self, caller: &Caller, command: &Command) -> Result<Reply, Stop> {
         match command {
             Command::Read(read) => self.read(caller, read).await.map(fresh),
-            Command::Operate(act) => self.operate(caller, act).await.map(fresh),
+            Command::Operate(act) => self.operate(caller, act, None).await.map(fresh),
             Command::Care(write) => self.care(caller, write).await,
         }
     }

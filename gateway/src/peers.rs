@@ -3,10 +3,12 @@
 //! The truth is in the covenants and party records; whoever holds those implements [`Directory`]. It answers from memory and is
 //! asked again at every connection and batch, so that a new record, a stop or an ended covenant counts at once.
 
+pub mod agreements;
 pub mod memory;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use schakel_domain::caller::{Caller, Role};
 use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::refusal::Refusal;
 
@@ -43,4 +45,18 @@ pub trait Signer: Send + Sync + 'static {
 
     /// An Ed25519 signature, 64 bytes.
     fn sign(&self, statement: &[u8]) -> Vec<u8>;
+}
+
+/// The caller that stands for a peer's gateway.
+#[must_use]
+pub fn caller(org: OrgId, spki: Option<Hash>) -> Caller {
+    Caller {
+        organization: org,
+        person: None,
+        client: "gateway".to_owned(),
+        roles: BTreeSet::from([Role::Peer]),
+        two_factor: false,
+        spki,
+        door: "federation",
+    }
 }

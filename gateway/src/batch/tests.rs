@@ -17,6 +17,11 @@ impl TestSigner {
         Self { pair, name: format!("key-{seed}") }
     }
 
+    /// The same key under the name of another.
+    pub(crate) fn named(self, number: u8) -> Self {
+        Self { name: format!("key-{number}"), ..self }
+    }
+
     pub(crate) fn public(&self) -> [u8; 32] {
         self.pair.public_key().as_ref().try_into().unwrap()
     }

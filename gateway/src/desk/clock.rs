@@ -51,6 +51,15 @@ pub enum Action {
         /// The consultation.
         consultation: ConsultationId,
     },
+    /// A party record expires soon.
+    RecordExpires {
+        /// Whose.
+        org: OrgId,
+        /// Its number; a newer record makes the alarm void.
+        number: u64,
+        /// Days left.
+        days: u16,
+    },
     /// A yes was not confirmed.
     BidUnconfirmed {
         /// The consultation.
@@ -148,6 +157,7 @@ impl Desk {
             Ok(Action::BidUnconfirmed { consultation }) => {
                 self.bid_unconfirmed(&mut draft, consultation).await?;
             }
+            Ok(Action::RecordExpires { org, number, days }) => self.record_expires(&mut draft, &org, number, days),
             Err(error) => tracing::error!(timer = %timer.id, error = %error, "a timer cannot be read and is removed"),
         }
         draft.commit().await.map(drop)

@@ -14,15 +14,8 @@ mod tests;
 pub use decode::decode;
 pub use encode::encode;
 
-use schakel_domain::dossier::Dossier;
 use schakel_domain::message::Message;
 use schakel_domain::refusal::Refusal;
-
-/// The dossier in a package's bytes.
-fn dossier_of(package: &[u8]) -> Result<Dossier, Refusal> {
-    let wrong = |all: Vec<Refusal>| all.into_iter().next().unwrap_or_else(|| Refusal::field("dossier", "expected a dossier"));
-    super::dossier::decode_dossier(package).map_err(wrong)
-}
 
 /// The name of a message's kind, or `unreadable`; for whoever stores a message that was refused.
 #[must_use]

@@ -9,8 +9,9 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::r#type::v1 as ty;
 
+use super::anonymous;
 use super::checks::{NOTE, actor, decline, epoch, hash, id, name, optional_id, optional_time, ordinal, severity, text, time, uuid};
-use super::{anonymous, dossier_of};
+use crate::wire::dossier::decode_dossier;
 
 /// Most organisations that can have led a case before.
 const MAX_HOPS: u32 = 1_000;
@@ -232,10 +233,9 @@ fn content(stated: &[u8], package: &[u8]) -> Result<Hash, Refusal> {
     if stated == Hash::sha256(package) { Ok(stated) } else { Err(Refusal::field("content_hash", "expected SHA-256 of `package`")) }
 }
 
+/// The dossier, checked; the first of its wrong fields when there are any.
 fn read_dossier(package: &[u8]) -> Result<Box<Dossier>, Refusal> {
-    let dossier = dossier_of(package)?;
-    match dossier.check() {
-        Ok(()) => Ok(Box::new(dossier)),
-        Err(wrong) => Err(wrong.into_iter().next().unwrap_or_else(|| Refusal::field("dossier", "expected a valid dossier"))),
-    }
+    let checked = decode_dossier(package).and_then(|dossier| dossier.check().map(|()| dossier));
+    let first = |wrong: Vec<Refusal>| wrong.into_iter().next().unwrap_or_else(|| Refusal::field("dossier", "expected a valid dossier"));
+    checked.map(Box::new).map_err(first)
 }

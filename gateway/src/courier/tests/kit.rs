@@ -1,0 +1,536 @@
+//! Two or more gateways in one process: real courier, real door, real HTTP/2; a desk and a network made for tests.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use schakel_domain::caller::Caller;
+use schakel_domain::covenant::CovenantRef;
+use schakel_domain::id::{Hash, MessageId, OrgId};
+use schakel_domain::message::{Body, Message};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::Connected;
+use tonic::transport::{Channel, Endpoint, Server, Uri};
+use uuid::Uuid;
+
+use crate::batch::tests::TestSigner;
+use crate::courier::{Courier, Delivered, Dial, Dialled, Outcome, Parked, Ports, Unseal};
+use crate::desk::{Delivery, Verdict};
+use crate::doors::federation::{FederationDoor, Ports as DoorPorts, Receive};
+use crate::peers::Peer;
+use crate::peers::agreements::{Agreements, Document, Held, HeldCovenant, HeldRecord};
+use crate::peers::memory::MemoryDirectory;
+use crate::store::memory::{self, MemoryStore};
+use crate::store::{Commit, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Store};
+use crate::tls::PeerInfo;
+use crate::wire::federation::encode;
+
+pub(crate) fn org(number: u8) -> OrgId {
+    format!("ura:900000{number:02}").parse().unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-22T02:10:00Z".parse().unwrap()
+}
+
+fn spki(number: u8) -> Hash {
+    Hash([number; 32])
+}
+
+pub(crate) fn refusal(reason: Reason) -> Refusal {
+    Refusal::new(Stage::State, reason)
+}
+
+/// A message of `from` to `to`: position `seq` in a thread.
+pub(crate) fn message(from: u8, to: u8, thread: u8, seq: u64) -> Message {
+    Message {
+        id: MessageId::new(Uuid::from_u128(u128::from(from) << 64 | u128::from(thread) << 32 | u128::from(seq))),
+        sender: org(from),
+        receiver: org(to),
+        thread: Uuid::from_u128(thread.into()).to_string(),
+        seq,
+        incarnation: 1,
+        covenant: CovenantRef { id: "gelderland".parse().unwrap(), version: 1, hash: Hash([7; 32]) },
+        clause: "3.2".to_owned(),
+        sent: now(),
+        body: Body::Seen { subject: Uuid::from_u128(1).to_string(), at: now() },
+    }
+}
+
+/// A message as the desk puts it in the outbox; in these tests sealed means plain.
+pub(crate) fn outgoing(message: &Message) -> Outgoing {
+    let bytes = encode(message);
+    Outgoing {
+        peer: message.receiver.clone(),
+        message: message.id,
+        thread: message.thread.clone(),
+        seq: message.seq,
+        kind: message.body.kind().to_owned(),
+        hash: Hash::sha256(&bytes),
+        sealed: bytes,
+        subject: (Kind::Case, message.thread.clone()),
+    }
+}
+
+/// What a desk knows and how it misbehaves.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// Every message that took effect, in order: thread and position.
+    pub(crate) effects: Vec<(String, u64)>,
+    /// Every delivery, repeated ones too.
+    pub(crate) deliveries: Vec<u64>,
+    /// Encoded proofs by number.
+    pub(crate) proofs: BTreeMap<u64, Vec<u8>>,
+    /// Refusals at the door.
+    pub(crate) refused: Vec<Reason>,
+    /// Positions that are refused, by thread.
+    pub(crate) refuse: BTreeSet<(String, u64)>,
+    /// How often a thread is still answered with LATER.
+    pub(crate) later: HashMap<String, u32>,
+    /// A thread whose messages make the desk panic.
+    pub(crate) panics: Option<String>,
+    seen: HashMap<(OrgId, MessageId), Verdict>,
+    next: HashMap<(OrgId, String), u64>,
+    highest: HashMap<OrgId, u64>,
+}
+
+/// A desk that keeps order, recognises repetition, and does as told.
+#[derive(Default)]
+pub(crate) struct FakeDesk {
+    pub(crate) memory: Mutex<Memory>,
+    /// Runs once, after the next batch was stored and before it is answered.
+    pub(crate) after_storing: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl FakeDesk {
+    pub(crate) fn know<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
+        look(&mut self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn judge(&self, peer: &OrgId, delivery: &Delivery) -> Verdict {
+        self.know(|memory| {
+            memory.deliveries.push(delivery.number);
+            let highest = memory.highest.entry(peer.clone()).or_default();
+            *highest = delivery.number.max(*highest);
+            let message = match &delivery.message {
+                Ok(message) => message,
+                Err(refusal) => return Verdict::Refused(refusal.clone()),
+            };
+            assert_ne!(memory.panics.as_ref(), Some(&message.thread), "as asked");
+            if let Some(verdict) = memory.seen.get(&(peer.clone(), message.id)) {
+                return verdict.clone();
+            }
+            let next = *memory.next.entry((peer.clone(), message.thread.clone())).or_insert(1);
+            if message.seq != next {
+                return Verdict::Later(refusal(Reason::OutOfOrder));
+            }
+            if let Some(left) = memory.later.get_mut(&message.thread).filter(|left| **left > 0) {
+                *left -= 1;
+                return Verdict::Later(refusal(Reason::StoreUnavailable));
+            }
+            let at = (message.thread.clone(), message.seq);
+            let is_void = matches!(message.body, Body::Void { .. });
+            if memory.refuse.contains(&at) && !is_void {
+                return Verdict::Refused(refusal(Reason::ProtocolViolation));
+            }
+            memory.next.insert((peer.clone(), message.thread.clone()), next + 1);
+            memory.seen.insert((peer.clone(), message.id), Verdict::Accepted);
+            memory.proofs.insert(delivery.number, delivery.proof.clone());
+            memory.effects.push(at);
+            Verdict::Accepted
+        })
+    }
+}
+
+impl Receive for FakeDesk {
+    fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Verdict>> {
+        let verdicts = deliveries.iter().map(|delivery| self.judge(&caller.organization, delivery)).collect();
+        if let Some(after) = self.after_storing.lock().unwrap().take() {
+            after();
+        }
+        Box::pin(std::future::ready(verdicts))
+    }
+
+    fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<u64, Refusal>> {
+        Box::pin(std::future::ready(Ok(self.know(|memory| memory.highest.get(peer).copied().unwrap_or_default()))))
+    }
+
+    fn refused<'a>(&'a self, _caller: &'a Caller, refusal: &'a Refusal) -> BoxFuture<'a, ()> {
+        self.know(|memory| memory.refused.push(refusal.reason));
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// What was told of sent messages, as the desk of the sender commits it.
+pub(crate) struct FakeOutcome {
+    me: u8,
+    store: Arc<MemoryStore>,
+    courier: Mutex<Option<std::sync::Weak<Courier>>>,
+    /// Numbers delivered, parked messages, and (theirs, ours) of a peer that knows more.
+    pub(crate) told: watch::Sender<Told>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    pub(crate) delivered: Vec<u64>,
+    pub(crate) commits: usize,
+    pub(crate) parked: Vec<Parked>,
+    pub(crate) knows_more: Option<(u64, u64)>,
+}
+
+impl FakeOutcome {
+    async fn park(&self, peer: &OrgId, message: Parked) {
+        let row = self.store.sent(message.message).await.unwrap().unwrap();
+        let original = crate::wire::federation::decode(&row.message.sealed).unwrap();
+        let id = MessageId::new(Uuid::from_u128(original.id.uuid().as_u128() | 1 << 96));
+        let void = Message { id, body: Body::Void { replaces: original.id }, ..original };
+        let change = OutboxChange {
+            peer: peer.clone(),
+            number: message.number,
+            state: OutboxState::Parked,
+            reason: Some(message.reason.clone()),
+            proof: message.proof.clone(),
+        };
+        self.store.commit(Commit { at: now(), outbox: vec![change], send: vec![outgoing(&void)], ..Commit::default() }).await.unwrap();
+        self.told.send_modify(|told| told.parked.push(message));
+        let courier = self.courier.lock().unwrap().as_ref().and_then(std::sync::Weak::upgrade);
+        courier.unwrap().wake(&[peer.clone()]);
+        assert!(self.me > 0);
+    }
+}
+
+impl Outcome for FakeOutcome {
+    fn delivered<'a>(&'a self, peer: &'a OrgId, messages: Vec<Delivered>) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let change = |message: &Delivered| OutboxChange {
+                peer: peer.clone(),
+                number: message.number,
+                state: OutboxState::Delivered,
+                reason: None,
+                proof: Some(message.proof.clone()),
+            };
+            let commit = Commit { at: now(), outbox: messages.iter().map(change).collect(), ..Commit::default() };
+            self.store.commit(commit).await.map_err(|_| refusal(Reason::StoreUnavailable))?;
+            self.told.send_modify(|told| {
+                told.commits += 1;
+                told.delivered.extend(messages.iter().map(|message| message.number));
+            });
+            Ok(())
+        })
+    }
+
+    fn parked<'a>(&'a self, peer: &'a OrgId, message: Parked) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            self.park(peer, message).await;
+            Ok(())
+        })
+    }
+
+    fn peer_knows_more<'a>(&'a self, _peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()> {
+        self.told.send_modify(|told| told.knows_more = Some((theirs, ours)));
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Opens what was never sealed, and counts.
+#[derive(Default)]
+pub(crate) struct Plain {
+    pub(crate) opened: AtomicUsize,
+    /// Threads that cannot be opened.
+    pub(crate) broken: Mutex<BTreeSet<String>>,
+}
+
+impl Unseal for Plain {
+    fn open<'a>(&'a self, row: &'a OutboxRow) -> BoxFuture<'a, Result<Vec<u8>, String>> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        let broken = self.broken.lock().unwrap().contains(&row.message.thread);
+        let opened = if broken { Err("no key".to_owned()) } else { Ok(row.message.sealed.clone()) };
+        Box::pin(std::future::ready(opened))
+    }
+}
+
+/// Documents in memory; a newer party record replaces an older one, signatures of a covenant are joined.
+#[derive(Default)]
+pub(crate) struct Papers {
+    pub(crate) covenants: Mutex<BTreeMap<(String, u32), BTreeSet<u8>>>,
+    pub(crate) records: Mutex<BTreeMap<OrgId, u64>>,
+}
+
+impl Papers {
+    fn bundle(signatures: &BTreeSet<u8>) -> Vec<u8> {
+        signatures.iter().copied().collect()
+    }
+}
+
+impl Agreements for Papers {
+    fn held<'a>(&'a self, _peer: &'a OrgId) -> BoxFuture<'a, Result<Held, Refusal>> {
+        let covenants = self.covenants.lock().unwrap();
+        let covenants = covenants.iter().map(|((id, version), signatures)| HeldCovenant {
+            id: id.clone(),
+            version: *version,
+            hash: Hash::sha256(id.as_bytes()),
+            bundle: Hash::sha256(&Self::bundle(signatures)),
+        });
+        let records = self.records.lock().unwrap();
+        let records = records.iter().map(|(org, number)| HeldRecord { org: org.clone(), number: *number });
+        Box::pin(std::future::ready(Ok(Held { covenants: covenants.collect(), records: records.collect() })))
+    }
+
+    fn covenant<'a>(&'a self, _peer: &'a OrgId, id: &'a str, version: u32) -> BoxFuture<'a, Result<Vec<u8>, Refusal>> {
+        let bundle = self.covenants.lock().unwrap().get(&(id.to_owned(), version)).map(Self::bundle);
+        let named = bundle.map(|bundle| [format!("{id}/{version}/").into_bytes(), bundle].concat());
+        Box::pin(std::future::ready(named.ok_or_else(|| refusal(Reason::NotFound))))
+    }
+
+    fn party_record<'a>(&'a self, _peer: &'a OrgId, org: &'a OrgId) -> BoxFuture<'a, Result<Vec<u8>, Refusal>> {
+        let number = self.records.lock().unwrap().get(org).copied();
+        let record = number.map(|number| format!("{org}/{number}").into_bytes());
+        Box::pin(std::future::ready(record.ok_or_else(|| refusal(Reason::NotFound))))
+    }
+
+    fn offered<'a>(&'a self, _caller: &'a Caller, document: Document) -> BoxFuture<'a, Result<bool, Refusal>> {
+        let is_new = match document {
+            Document::Covenant(bytes) => {
+                let mut parts = bytes.splitn(3, |byte| *byte == b'/');
+                let mut text = || String::from_utf8(parts.next().unwrap().to_vec()).unwrap();
+                let (id, version) = (text(), text().parse().unwrap());
+                let signatures = parts.next().unwrap().iter().copied();
+                let mut covenants = self.covenants.lock().unwrap();
+                let held = covenants.entry((id, version)).or_default();
+                let before = held.len();
+                held.extend(signatures);
+                held.len() > before
+            }
+            Document::PartyRecord(bytes) => {
+                let text = String::from_utf8(bytes).unwrap();
+                let (org, number) = text.split_once('/').unwrap();
+                let (org, number): (OrgId, u64) = (org.parse().unwrap(), number.parse().unwrap());
+                let mut records = self.records.lock().unwrap();
+                let newer = records.get(&org).is_none_or(|held| *held < number);
+                if newer {
+                    records.insert(org, number);
+                }
+                newer
+            }
+        };
+        Box::pin(std::future::ready(Ok(is_new)))
+    }
+}
+
+/// A connection as a door sees it: a pipe, and who its certificate would say is at the other end.
+pub(crate) struct TestStream {
+    pipe: DuplexStream,
+    info: PeerInfo,
+}
+
+impl Connected for TestStream {
+    type ConnectInfo = PeerInfo;
+
+    fn connect_info(&self) -> PeerInfo {
+        self.info.clone()
+    }
+}
+
+impl AsyncRead for TestStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for TestStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.pipe).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+/// Wires between gateways: they can be cut, and be down.
+#[derive(Default)]
+pub(crate) struct Network {
+    doors: Mutex<HashMap<OrgId, mpsc::Sender<io::Result<TestStream>>>>,
+    wires: Mutex<Vec<AbortHandle>>,
+    pub(crate) down: AtomicBool,
+    /// When somebody tried to connect.
+    pub(crate) dials: watch::Sender<Vec<tokio::time::Instant>>,
+}
+
+impl Network {
+    pub(crate) fn cut(&self) {
+        self.wires.lock().unwrap().drain(..).for_each(|wire| wire.abort());
+    }
+
+    fn connect(&self, to: &OrgId, info: PeerInfo) -> io::Result<DuplexStream> {
+        self.dials.send_modify(|dials| dials.push(tokio::time::Instant::now()));
+        if self.down.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the network is down"));
+        }
+        let (client, mut near) = duplex(1 << 20);
+        let (mut far, pipe) = duplex(1 << 20);
+        let wire = tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        self.wires.lock().unwrap().push(wire.abort_handle());
+        let door = self.doors.lock().unwrap().get(to).cloned().ok_or(io::ErrorKind::NotFound)?;
+        door.try_send(Ok(TestStream { pipe, info })).map_err(io::Error::other)?;
+        Ok(client)
+    }
+
+    /// A channel to `to`, with the certificate of `from`.
+    pub(crate) fn channel(self: &Arc<Self>, from: u8, to: u8) -> Channel {
+        let (network, to) = (Arc::clone(self), org(to));
+        let connector = tower::service_fn(move |_: Uri| {
+            let stream = network.connect(&to, info(from)).map(TokioIo::new);
+            std::future::ready(stream)
+        });
+        Endpoint::from_static("http://in-process").connect_with_connector_lazy(connector)
+    }
+}
+
+pub(crate) fn info(number: u8) -> PeerInfo {
+    PeerInfo {
+        door: "federation",
+        remote: None,
+        org: Some(org(number)),
+        client: None,
+        san: None,
+        spki: Some(spki(number)),
+        thumbprint: None,
+        not_after: Some("2027-01-01T00:00:00Z".parse().unwrap()),
+        uid: None,
+    }
+}
+
+struct TestDial {
+    from: u8,
+    network: Arc<Network>,
+}
+
+impl Dial for TestDial {
+    fn dial(&self, org: &OrgId, _peer: &Peer) -> Result<Dialled, String> {
+        let to = org.number()[6..].parse().unwrap();
+        Ok(Dialled { channel: self.network.channel(self.from, to), why: Arc::new(|| None) })
+    }
+}
+
+/// One gateway.
+pub(crate) struct Gateway {
+    pub(crate) number: u8,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) desk: Arc<FakeDesk>,
+    pub(crate) outcome: Arc<FakeOutcome>,
+    pub(crate) directory: Arc<MemoryDirectory>,
+    pub(crate) unseal: Arc<Plain>,
+    pub(crate) papers: Arc<Papers>,
+    pub(crate) courier: Arc<Courier>,
+}
+
+/// What makes a gateway unlike the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    /// The seed of its signing key; others believe it is its number.
+    pub(crate) signing_seed: Option<u8>,
+    /// Jitter.
+    pub(crate) random: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { signing_seed: None, random: 1.0 }
+    }
+}
+
+/// A gateway whose door is open and whose courier was not started.
+pub(crate) fn gateway(network: &Arc<Network>, number: u8, options: Options) -> Gateway {
+    let (store, desk, directory) = (memory::new(), Arc::new(FakeDesk::default()), Arc::new(MemoryDirectory::new()));
+    let (unseal, papers) = (Arc::new(Plain::default()), Arc::new(Papers::default()));
+    let signer = Arc::new(TestSigner::new(options.signing_seed.unwrap_or(number)).named(number));
+    let outcome = Arc::new(FakeOutcome { me: number, store: store.clone(), courier: Mutex::default(), told: watch::Sender::default() });
+    let courier = Courier::new(Ports {
+        us: org(number),
+        incarnation: 1,
+        store: store.clone(),
+        unseal: unseal.clone(),
+        directory: directory.clone(),
+        signer: signer.clone(),
+        dial: Arc::new(TestDial { from: number, network: network.clone() }),
+        outcome: outcome.clone(),
+        agreements: papers.clone(),
+        random: Arc::new(move || options.random),
+    });
+    *outcome.courier.lock().unwrap() = Some(Arc::downgrade(&courier));
+    let nudged = Arc::downgrade(&courier);
+    let door = FederationDoor::new(DoorPorts {
+        us: org(number),
+        incarnation: 1,
+        directory: directory.clone(),
+        signer,
+        desk: desk.clone(),
+        agreements: papers.clone(),
+        heard: Arc::new(move |peer| {
+            if let Some(courier) = nudged.upgrade() {
+                courier.nudge(peer);
+            }
+        }),
+        now: Arc::new(now),
+    });
+    let (sender, streams) = mpsc::channel(16);
+    network.doors.lock().unwrap().insert(org(number), sender);
+    tokio::spawn(Server::builder().add_service(door.exchange()).add_service(door.sync()).serve_with_incoming(ReceiverStream::new(streams)));
+    Gateway { number, store, desk, outcome, directory, unseal, papers, courier }
+}
+
+/// What others know of a gateway.
+pub(crate) fn peer(number: u8) -> Peer {
+    let keys = BTreeMap::from([(format!("key-{number}"), TestSigner::new(number).public())]);
+    Peer { endpoint: format!("gateway-{number}:443"), spki: vec![spki(number)], keys, stopped: None }
+}
+
+/// Two gateways that know each other.
+pub(crate) fn pair(network: &Arc<Network>) -> (Gateway, Gateway) {
+    let (a, b) = (gateway(network, 1, Options::default()), gateway(network, 2, Options::default()));
+    a.directory.put(org(2), peer(2));
+    b.directory.put(org(1), peer(1));
+    (a, b)
+}
+
+impl Gateway {
+    /// Puts messages in the outbox, as a commit of the desk does, and wakes the courier.
+    pub(crate) async fn send(&self, messages: &[Message]) {
+        for messages in messages.chunks(500) {
+            let send = messages.iter().map(outgoing).collect();
+            self.store.commit(Commit { at: now(), send, ..Commit::default() }).await.unwrap();
+        }
+        self.courier.wake(&messages.iter().map(|message| message.receiver.clone()).collect::<Vec<_>>());
+    }
+
+    /// Waits until what was told satisfies the question.
+    pub(crate) async fn told(&self, question: impl FnMut(&Told) -> bool) -> Told {
+        self.outcome.told.subscribe().wait_for(question).await.unwrap().clone()
+    }
+
+    /// States of everything sent to a peer, by number.
+    pub(crate) async fn outbox(&self, to: u8, state: OutboxState) -> Vec<OutboxRow> {
+        self.store.outbox(&org(to), state, 0, 1_000).await.unwrap()
+    }
+}
+
+/// The positions of one thread in the order in which they took effect.
+pub(crate) fn in_thread(desk: &FakeDesk, thread: u8) -> Vec<u64> {
+    let name = Uuid::from_u128(thread.into()).to_string();
+    desk.know(|memory| memory.effects.iter().filter(|(thread, _)| *thread == name).map(|(_, seq)| *seq).collect())
+}

@@ -1,0 +1,217 @@
+//! One stream of one peer: Hello, Welcome, then batch by batch, each answered after the commit that holds it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schakel_domain::id::Hash;
+use schakel_domain::message::{MAX_BATCH, MAX_BATCH_BYTES};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
+use schakel_proto::federation::v1 as pb;
+use schakel_proto::federation::v1::exchange_service_server::ExchangeService;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{FederationDoor, Guest, status};
+use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_answers, verify_batch};
+use crate::desk::{Delivery, Verdict};
+use crate::peers::Peer;
+use crate::wire::federation::decode;
+
+/// Longest wait for the Hello.
+const HELLO: Duration = Duration::from_secs(10);
+/// A stream without a batch is ended after this time; the courier ends it long before.
+const IDLE: Duration = Duration::from_secs(300);
+/// Answers that wait until the peer reads them; no further batch is taken meanwhile.
+const UNREAD: usize = 2;
+
+type Answers = mpsc::Sender<Result<pb::ExchangeResponse, Status>>;
+
+#[tonic::async_trait]
+impl ExchangeService for FederationDoor {
+    type ExchangeStream = ReceiverStream<Result<pb::ExchangeResponse, Status>>;
+
+    async fn exchange(&self, request: Request<Streaming<pb::ExchangeRequest>>) -> Result<Response<Self::ExchangeStream>, Status> {
+        let guest = self.enter(request.extensions(), true).await?;
+        let (answers, stream) = mpsc::channel(UNREAD);
+        // A task of its own: a stream that is reset never drops a commit half way.
+        tokio::spawn(serve(self.clone(), guest, request.into_inner(), answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+/// Serves one stream to its end. The refusal that ends it is logged and told.
+async fn serve(door: FederationDoor, guest: Guest, requests: Streaming<pb::ExchangeRequest>, answers: Answers) {
+    if let Err(refusal) = converse(&door, &guest, requests, &answers).await {
+        door.ports.desk.refused(&guest.caller, &refusal).await;
+        // The peer may be gone already.
+        drop(answers.send(Err(status(&refusal))).await);
+    }
+}
+
+async fn converse(
+    door: &FederationDoor,
+    guest: &Guest,
+    mut requests: Streaming<pb::ExchangeRequest>,
+    answers: &Answers,
+) -> Result<(), Refusal> {
+    use pb::exchange_request::Request as Wire;
+    use pb::exchange_response::Response as Reply;
+    let unexpected = || Refusal::field("request", "expected a Hello first, then batches");
+    let Some(first) = next(&mut requests, HELLO).await? else { return Ok(()) };
+    let Some(Wire::Hello(hello)) = first.request else { return Err(unexpected()) };
+    let parties = greet(door, guest, &hello)?;
+    let highest_number = door.ports.desk.highest(&parties.sender).await?;
+    (door.ports.heard)(&parties.sender);
+    let welcome = pb::Welcome { highest_number, incarnation: door.ports.incarnation };
+    if !reply(answers, Reply::Welcome(welcome)).await {
+        return Ok(());
+    }
+    while let Some(request) = next(&mut requests, IDLE).await? {
+        let Some(Wire::Batch(batch)) = request.request else { return Err(unexpected()) };
+        let peer = revisit(door, guest)?;
+        let acknowledgement = take(door, guest, &parties, &peer, &batch).await?;
+        if !reply(answers, Reply::Acknowledgement(acknowledgement)).await {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The next request; `None` at the end of the stream, when the peer is gone, and when it says nothing for too long.
+async fn next(requests: &mut Streaming<pb::ExchangeRequest>, wait: Duration) -> Result<Option<pb::ExchangeRequest>, Refusal> {
+    match timeout(wait, requests.message()).await {
+        Ok(Ok(request)) => Ok(request),
+        Ok(Err(error)) if error.code() == tonic::Code::OutOfRange => Err(Refusal::new(Stage::Door, Reason::MessageTooLarge)),
+        Ok(Err(_)) | Err(_) => Ok(None),
+    }
+}
+
+/// Whether the peer still reads.
+async fn reply(answers: &Answers, response: pb::exchange_response::Response) -> bool {
+    answers.send(Ok(pb::ExchangeResponse { response: Some(response) })).await.is_ok()
+}
+
+/// The certificate and everything in the directory, asked again.
+fn revisit(door: &FederationDoor, guest: &Guest) -> Result<Peer, Refusal> {
+    if guest.info.not_after.is_none_or(|end| end <= (door.ports.now)()) {
+        return Err(Refusal::new(Stage::Caller, Reason::Unauthenticated).because("the certificate has expired"));
+    }
+    door.admit(&guest.caller.organization, guest.info.spki)
+}
+
+/// Certificate, Hello and receiver must agree.
+fn greet(door: &FederationDoor, guest: &Guest, hello: &pb::Hello) -> Result<Parties, Refusal> {
+    let pb::Hello { sender, receiver, incarnation } = hello;
+    let mismatch = |why: &str| Refusal::new(Stage::Caller, Reason::IdentityMismatch).because(why);
+    if *sender != guest.caller.organization.as_str() {
+        return Err(mismatch("the sender is not the organisation of the certificate"));
+    }
+    if *receiver != door.ports.us.as_str() {
+        return Err(mismatch("the receiver is another organisation than this one"));
+    }
+    Ok(Parties { sender: guest.caller.organization.clone(), receiver: door.ports.us.clone(), incarnation: *incarnation })
+}
+
+/// Checks a batch, hands it to the desk and signs what became of it. An error refuses the batch whole, and ends the stream.
+async fn take(
+    door: &FederationDoor,
+    guest: &Guest,
+    parties: &Parties,
+    peer: &Peer,
+    batch: &pb::Batch,
+) -> Result<pb::Acknowledgement, Refusal> {
+    let numbered = check_size(&batch.messages)?;
+    let wrong = |why: &str| Refusal::new(Stage::Caller, Reason::BadSignature).because(why);
+    let key = peer.keys.get(&batch.key_id).ok_or_else(|| wrong("the signing key is not one of the party record"))?;
+    let signature = Signature { key_id: &batch.key_id, key, bytes: &batch.signature };
+    let signed = verify_batch(parties, &numbered, signature).map_err(|_| wrong("the batch was altered, or meant for another"))?;
+    let parcel = Parcel { parties, messages: &batch.messages, numbered: &numbered, signed: &signed };
+    let verdicts = judge(door, guest, &parcel).await;
+    let answers: Vec<_> = numbered.iter().zip(verdicts).map(|(numbered, verdict)| answer(*numbered, &verdict)).collect();
+    let us = Parties { sender: parties.receiver.clone(), receiver: parties.sender.clone(), incarnation: door.ports.incarnation };
+    let signed = sign_answers(&us, &answers, door.ports.signer.as_ref());
+    let results = answers.iter().map(Answer::to_wire).collect();
+    Ok(pb::Acknowledgement { results, key_id: signed.key_id, signature: signed.signature })
+}
+
+/// Size and numbering, before anything is hashed.
+fn check_size(messages: &[pb::NumberedMessage]) -> Result<Vec<Numbered>, Refusal> {
+    let bytes: usize = messages.iter().map(|message| message.message.len()).sum();
+    if messages.len() > MAX_BATCH || bytes > MAX_BATCH_BYTES {
+        let large = Refusal::new(Stage::Door, Reason::MessageTooLarge);
+        return Err(large.because(format!("at most {MAX_BATCH} messages and {MAX_BATCH_BYTES} bytes in a batch")));
+    }
+    let rising = messages.windows(2).all(|pair| pair[0].number < pair[1].number);
+    let last = messages.last().map_or(0, |message| message.number);
+    if !rising || messages.first().is_none_or(|message| message.number == 0) || i64::try_from(last).is_err() {
+        return Err(Refusal::field("messages.number", "expected rising numbers from 1"));
+    }
+    Ok(messages.iter().map(|message| (message.number, Hash::sha256(&message.message))).collect())
+}
+
+/// A batch that holds.
+struct Parcel<'a> {
+    parties: &'a Parties,
+    messages: &'a [pb::NumberedMessage],
+    numbered: &'a [Numbered],
+    signed: &'a SignedList,
+}
+
+impl Parcel<'_> {
+    fn delivery(&self, index: usize) -> Delivery {
+        use prost::Message as _;
+        let pb::NumberedMessage { number, message } = &self.messages[index];
+        let proof = self.signed.message_proof(index, self.numbered[index]).encode_to_vec();
+        Delivery { number: *number, message: self.read(message), bytes: message.clone(), proof }
+    }
+
+    /// The message, when it is of this sender, for us, and of no later incarnation than its sender's.
+    fn read(&self, bytes: &[u8]) -> Result<schakel_domain::message::Message, Refusal> {
+        let message = decode(bytes)?;
+        let mismatch = |why: &str| Refusal::new(Stage::Door, Reason::IdentityMismatch).because(why);
+        if message.sender != self.parties.sender || message.receiver != self.parties.receiver {
+            return Err(mismatch("sender or receiver of the message is not that of the batch"));
+        }
+        if message.incarnation > self.parties.incarnation {
+            return Err(Refusal::field("incarnation", "expected at most that of the Hello"));
+        }
+        Ok(message)
+    }
+}
+
+/// The desk's verdicts. When it fails on a batch, message by message, so that one message never holds back the others.
+async fn judge(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>) -> Vec<Verdict> {
+    let all: Vec<_> = (0..parcel.messages.len()).map(|index| parcel.delivery(index)).collect();
+    if let Some(verdicts) = receive(door, guest, all).await {
+        return verdicts;
+    }
+    let mut verdicts = Vec::with_capacity(parcel.messages.len());
+    for index in 0..parcel.messages.len() {
+        let alone = receive(door, guest, vec![parcel.delivery(index)]).await.and_then(|mut verdicts| verdicts.pop());
+        if alone.is_none() {
+            tracing::error!(peer = %parcel.parties.sender, number = parcel.messages[index].number, "a message cannot be judged");
+        }
+        verdicts.push(alone.unwrap_or_else(|| Verdict::Later(Refusal::new(Stage::Store, Reason::Internal))));
+    }
+    verdicts
+}
+
+/// One call of the desk in a task of its own, so that a panic ends here and nothing is dropped half way; `None` when it failed.
+async fn receive(door: &FederationDoor, guest: &Guest, deliveries: Vec<Delivery>) -> Option<Vec<Verdict>> {
+    let (desk, caller, expected) = (Arc::clone(&door.ports.desk), guest.caller.clone(), deliveries.len());
+    let task = tokio::spawn(async move { desk.receive(&caller, deliveries).await });
+    task.await.ok().filter(|verdicts| verdicts.len() == expected)
+}
+
+fn answer((number, hash): Numbered, verdict: &Verdict) -> Answer {
+    let (outcome, refusal) = match verdict {
+        Verdict::Accepted => (Outcome::Accepted, None),
+        Verdict::Refused(refusal) => (Outcome::Refused, Some(refusal)),
+        Verdict::Later(refusal) => (Outcome::Later, Some(refusal)),
+    };
+    let reason = refusal.map(|refusal| refusal.reason.code().to_owned()).unwrap_or_default();
+    let detail = refusal.map(Answer::detail_of).unwrap_or_default();
+    Answer { number, hash, outcome, reason, detail }
+}
