@@ -1,0 +1,8 @@
+//! Proves the desk: real desks of several organisations, real stores and vaults, and a postman who may do anything a network does.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod consultations;
+mod handovers;
+
+mod kit;
