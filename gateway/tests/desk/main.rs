@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod agreed;
+mod commands;
 mod consultations;
 mod handovers;
-
+mod invariants;
 mod kit;
+mod operators;
+mod schedules;
+mod secrets;
