@@ -52,8 +52,9 @@ async fn invariant_3_a_decision_its_messages_and_its_entry_come_together_and_are
     sez.act(CareAct::Offer(offer(seen, PACTUM, HELP))).await.unwrap_err();
     assert_eq!(sez.mark().await, before, "all of it, or nothing");
 
-    let log = sez.log().await.len();
+    let (log, commits) = (sez.log().await.len(), sez.commits());
     sez.act(CareAct::Offer(offer(seen, PACTUM, HELP))).await.unwrap();
+    assert_eq!(sez.commits(), commits + 1, "in one commit");
     assert_eq!((sez.log().await.len(), region.waiting().await.len()), (log + 1, 1));
     assert_eq!(sez.record(opened.id).await.unwrap().handovers.len(), 1);
 
@@ -146,6 +147,9 @@ async fn invariant_6_a_message_takes_effect_once_and_in_order_however_it_arrives
         region.bring(letter).await;
     }
 
+    for letter in &letters {
+        assert_eq!(region.bring(letter).await, Verdict::Accepted, "a repeated message gets the answer it got");
+    }
     let pactum = region.at(PACTUM);
     assert_eq!((pactum.logged("handover-received").await, pactum.logged("handover-withdrawn").await), (2, 1));
     assert_eq!(pactum.handover(first).await.state, HandoverState::Withdrawn);

@@ -33,6 +33,8 @@ use schakel_domain::signature::SecretKey;
 use schakel_domain::view::{Answer, CaseView, ConsultationView, HandoverView};
 use uuid::Uuid;
 
+use super::watched::Watched;
+
 pub(crate) const SEZ: &str = "kvk:90000101";
 pub(crate) const PRO_PERSONA: &str = "ura:90000102";
 pub(crate) const GGNET: &str = "ura:90000103";
@@ -203,6 +205,7 @@ pub(crate) struct Gateway {
     /// The store again, when it is in memory and can be made to fail.
     pub(crate) memory: Option<Arc<MemoryStore>>,
     pub(crate) agreements: Arc<Agreements>,
+    watched: Arc<Watched>,
     clock: Clock,
     folder: Arc<tempfile::TempDir>,
     restarts: u64,
@@ -223,6 +226,8 @@ impl Gateway {
         folder: Arc<tempfile::TempDir>,
         restarts: u64,
     ) -> Self {
+        let watched = Watched::over(store);
+        let store: Arc<dyn Store> = Arc::clone(&watched) as Arc<dyn Store>;
         let key = FileKey::read(&folder.path().join("key"), SystemRandom::new()).unwrap();
         let seed = u64::from_be_bytes(Hash::sha256(format!("{me} {restarts}").as_bytes()).0[..8].try_into().unwrap());
         let desk = Desk::new(Parts {
@@ -235,7 +240,7 @@ impl Gateway {
             ids: Arc::new(Seeded { clock: clock.clone(), dice: Mutex::new(Dice::new(seed)) }),
             incarnation: 1,
         });
-        Self { me, desk: Arc::new(desk), store, memory, agreements, clock, folder, restarts }
+        Self { me, desk: Arc::new(desk), store, watched, memory, agreements, clock, folder, restarts }
     }
 
     /// Stops, and starts again from what was committed.
@@ -436,6 +441,11 @@ impl Gateway {
     pub(crate) async fn record(&self, case: CaseId) -> Option<CaseRecord> {
         let record = self.store.record(Kind::Case, &case.to_string()).await.unwrap()?;
         Some(serde_json::from_str(&record.clear).unwrap())
+    }
+
+    /// How often anything was committed since the start.
+    pub(crate) fn commits(&self) -> u64 {
+        self.watched.commits()
     }
 
     /// Everything a commit changes, in numbers: equal before and after means that nothing was committed.

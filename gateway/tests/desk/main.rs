@@ -11,3 +11,4 @@ mod kit;
 mod operators;
 mod schedules;
 mod secrets;
+mod watched;

@@ -300,13 +300,13 @@ async fn when_everything_is_settled_nothing_is_committed() {
     region.settle_well().await;
     region.at(PACTUM).accept(offer).await.unwrap();
     region.settle_well().await;
-    let marks = async || (region.at(SEZ).mark().await, region.at(PACTUM).mark().await);
-    let before = marks().await;
+    let commits = || (region.at(SEZ).commits(), region.at(PACTUM).commits());
+    let before = commits();
 
     region.pass(minutes(60 * 24 * 30)).await;
     region.carry(&propose).await;
 
-    assert_eq!(marks().await, before, "no timer, no entry; a repeated message and a repeated report change nothing");
+    assert_eq!(commits(), before, "no timer, no entry; a repeated message and a repeated report change nothing");
     assert_eq!(region.at(SEZ).desk.next_due().await.unwrap(), None);
 }
 
@@ -324,10 +324,14 @@ async fn an_offer_overtaken_by_a_reclaim_is_kept_and_never_open() {
     // Pactum leads and offers it back; SEZ, which has no receipt yet, reclaims.
     let back: OfferId = region.at(PACTUM).offer(case, SEZ, "regie").await.unwrap().id;
     region.at(SEZ).force(case).await.unwrap();
+    let late = region.waiting().await.into_iter().find(|letter| letter.kind() == "custody-receipt").unwrap();
+    region.carry(&late).await;
+    let late = region.waiting().await.into_iter().find(|letter| letter.kind() == "propose-handover").unwrap();
 
-    region.settle_well().await;
+    region.carry(&late).await;
 
     assert_eq!(region.at(SEZ).handover(back).await.state, HandoverState::Withdrawn);
+    region.settle_well().await;
     assert_eq!(region.at(SEZ).case(case).await.standing, Standing::Lead);
     assert_eq!(region.at(PACTUM).case(case).await.standing, Standing::Contested);
     region.pass(minutes(60 * 24)).await;
