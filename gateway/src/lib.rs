@@ -8,6 +8,7 @@ pub mod assembly;
 pub mod batch;
 pub mod config;
 pub mod courier;
+pub mod demo;
 pub mod desk;
 pub mod doors;
 pub mod ledger;
