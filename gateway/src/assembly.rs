@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::agreements::Agreements;
-use crate::config::{Config, StoreKind};
+use crate::config::{Config, StoreKind, keys};
 use crate::courier::{self, Courier};
 use crate::desk::{Desk, Parts, Source};
 use crate::doors::federation::{FederationDoor, Ports as FederationPorts};
@@ -131,7 +131,8 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let random = SystemRandom::new();
     let wrap = FileKey::read(&config.keys.vault, random.clone()).map_err(|error| StartError::part("vault key", error))?;
     let vault = Arc::new(Vault::new(Box::new(wrap), Arc::clone(&store), random));
-    let root_keys = crate::config::keys::root_keys(&config.keys.root).map_err(|error| StartError::part("root keys", error))?;
+    let root_keys = config.keys.root.iter().map(|path| keys::read_public(path)).collect::<Result<Vec<_>, _>>();
+    let root_keys = root_keys.map_err(|error| StartError::part("root keys", error))?;
     let held = Desk::read_agreements(&*store, &config.organization, root_keys).await.map_err(StartError::Desk)?;
     let agreements = Arc::new(Agreements::new(config.organization.clone(), held));
     let desk = Arc::new(Desk::new(Parts {
@@ -147,7 +148,7 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     desk.started().await.map_err(StartError::Desk)?;
     install_documents(&config, &desk).await?;
     desk.tick().await.map_err(StartError::Desk)?;
-    let log_key = crate::ledger::key::read(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
+    let log_key = keys::read_log_signer(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
     let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);
 
     let link = Link::new(&config, &desk, &agreements, &source)?;
@@ -170,7 +171,8 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     match config.store.kind {
         StoreKind::Sqlite => Ok(sqlite::open(&config.sqlite_path(), config.store.sqlite()).await?),
         StoreKind::Postgres => {
-            let url = crate::config::keys::postgres_url(&config.store).map_err(|error| StartError::part("store url", error))?;
+            let url = keys::read_url(config.store.url_file.as_deref().unwrap_or_else(|| std::path::Path::new("")))
+                .map_err(|error| StartError::part("store url", error))?;
             Ok(postgres::open(&url, config.store.postgres()).await?)
         }
     }
@@ -220,11 +222,11 @@ struct Link {
 impl Link {
     fn new(config: &Config, desk: &Arc<Desk>, agreements: &Arc<Agreements>, source: &Arc<dyn Source>) -> Result<Self, StartError> {
         let me: OrgId = config.organization.clone();
-        let signing = crate::config::keys::signing_key(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
+        let signing = keys::read_private(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
         let signer: Arc<dyn Signer> = Arc::new(OrgSigner(signing));
         let parties = Parties { agreements: Arc::clone(agreements), source: Arc::clone(source), me: me.clone() };
         let directory: Arc<dyn Directory> = Arc::new(parties);
-        let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new() });
+        let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });
         let dial = serve::dial(config, &directory, source)?;
         let courier = Courier::new(courier::Ports {
             us: me.clone(),

@@ -8,6 +8,7 @@ pub mod keys;
 mod problem;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -222,6 +223,9 @@ pub struct AdminDoor {
     /// CA certificates of the operators.
     #[serde(default)]
     pub trust: Option<PathBuf>,
+    /// The natural person behind each client certificate (its name) or user of the socket (`uid:1000`) that may run the gateway.
+    #[serde(default)]
+    pub operators: BTreeMap<String, PersonId>,
 }
 
 /// Exchange of files with a system of our own.

@@ -8,12 +8,12 @@ use schakel_domain::audit::event::EventCode;
 use schakel_domain::audit::tree;
 use schakel_domain::caller::{Act, Caller};
 use schakel_domain::command::{AgreementAct, Command, LogAct, Operation, OperationsRead, PageOf};
-use schakel_domain::covenant::{Decision, Question};
 use schakel_domain::id::OrgId;
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_domain::view::{
-    AdapterView, AgreementAnswer, CheckView, DutyView, LogAnswer, LogEntryView, LogFile, MessageState, MessageView, OperationsAnswer, PeerState, PeerView,
+    AdapterView, AgreementAnswer, DutyView, LogAnswer, LogEntryView, LogFile, MessageState, MessageView, OperationsAnswer, PeerState,
+    PeerView,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -28,7 +28,7 @@ use crate::store::{EntryRow, EventRow, OutboxRow, OutboxState, StoreError};
 const EXPORT_AHEAD: usize = 8;
 
 /// The desk, the ledger and the courier, as the local doors see them.
-pub struct Front {
+pub(super) struct Front {
     /// The desk.
     pub desk: Arc<Desk>,
     /// The log's signer.
@@ -171,7 +171,13 @@ impl Front {
 
     fn adapters(&self, page: &PageOf) -> OperationsAnswer {
         let after = self.adapters.iter().filter(|(name, _)| name.as_str() > page.after.as_str()).take(page.size as usize);
-        let view = |(name, kind): &(String, String)| AdapterView { name: name.clone(), kind: kind.clone(), problem: None, waiting: 0, active: None };
+        let view = |(name, kind): &(String, String)| AdapterView {
+            name: name.clone(),
+            kind: kind.clone(),
+            problem: None,
+            waiting: 0,
+            active: None,
+        };
         OperationsAnswer::Adapters(after.map(view).collect(), None)
     }
 
@@ -203,7 +209,7 @@ impl Front {
                     ok: report.ok(),
                     entries: report.entries,
                     first_bad: report.finding.as_ref().and_then(|finding| finding.index),
-                    check: report.finding.as_ref().map(|finding| finding.check.to_string()).unwrap_or_default(),
+                    check: report.finding.as_ref().map(|finding| finding.check.code().to_owned()).unwrap_or_default(),
                     text_nl: report.text(Lang::Nl),
                     text_en: report.text(Lang::En),
                 })

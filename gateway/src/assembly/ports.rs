@@ -1,7 +1,7 @@
 //! Joins the desk to the link: each side names what it needs as a trait of its own, and here the desk and the agreements answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
 use schakel_domain::caller::Caller;
@@ -21,7 +21,7 @@ use crate::store::OutboxRow;
 /// What the link knows of peers: every party of a covenant that was ever in force, by its newest record. Whether something new may
 /// start is the desk's to say; what is open always flows.
 #[derive(Debug)]
-pub struct Parties {
+pub(super) struct Parties {
     /// Covenants and party records.
     pub agreements: Arc<Agreements>,
     /// The clock.
@@ -60,7 +60,7 @@ fn texts(book: Option<&Book>) -> impl Iterator<Item = &CovenantText> {
 }
 
 /// Our signing key.
-pub struct OrgSigner(pub SecretKey);
+pub(super) struct OrgSigner(pub SecretKey);
 
 impl Signer for OrgSigner {
     fn key_id(&self) -> String {
@@ -74,11 +74,13 @@ impl Signer for OrgSigner {
 
 /// The desk, as the link sees it.
 #[derive(Debug)]
-pub struct DeskPort {
+pub(super) struct DeskPort {
     /// The desk.
     pub desk: Arc<Desk>,
     /// The courier, once it exists: an inbound call of a peer proves that it can be reached.
     pub courier: OnceLock<Arc<Courier>>,
+    /// The minute in which the refusal of a peer was logged last: one entry a minute, so that a peer cannot fill the log.
+    pub refused: Mutex<BTreeMap<OrgId, i64>>,
 }
 
 impl Receive for DeskPort {
@@ -90,6 +92,17 @@ impl Receive for DeskPort {
         Box::pin(async move {
             let numbers = self.desk.store().received_numbers().await.map_err(|_| Refusal::new(Stage::Store, Reason::StoreUnavailable))?;
             Ok(numbers.into_iter().find(|(org, _)| org == peer).map_or(0, |(_, number)| number))
+        })
+    }
+
+    fn refused<'a>(&'a self, caller: &'a Caller, refusal: &'a Refusal) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if self.said_this_minute(&caller.organization) {
+                return;
+            }
+            if let Err(unlogged) = self.desk.refused(caller, schakel_domain::caller::Act::Receive, refusal).await {
+                tracing::error!(refusal = %unlogged, "the refusal of a peer could not be logged");
+            }
         })
     }
 }
@@ -131,7 +144,8 @@ impl shown::Agreements for DeskPort {
             });
             let known = self.sharing(peer);
             let records = held.records.iter().filter(|signed| known.contains(&signed.record.org)).take(shown::MAX_HELD);
-            let records = records.map(|signed| shown::HeldRecord { org: signed.record.org.clone(), number: signed.record.number }).collect();
+            let records =
+                records.map(|signed| shown::HeldRecord { org: signed.record.org.clone(), number: signed.record.number }).collect();
             Ok(shown::Held { covenants: covenants.collect(), records })
         })
     }
@@ -171,6 +185,13 @@ impl shown::Agreements for DeskPort {
 }
 
 impl DeskPort {
+    fn said_this_minute(&self, org: &OrgId) -> bool {
+        let minute = self.desk.now().as_second() / 60;
+        let mut said = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|_, last| *last == minute);
+        said.insert(org.clone(), minute).is_some()
+    }
+
     /// Organisations with which a peer shares a covenant that we hold.
     fn sharing(&self, peer: &OrgId) -> BTreeSet<OrgId> {
         let held = self.desk.agreements().held();

@@ -76,15 +76,12 @@ pub(super) fn dial(config: &Config, directory: &Arc<dyn Directory>, source: &Arc
 /// The file drop's door.
 pub(super) fn file_drop(config: &Config, drop: &FileDrop, desk: &Arc<Desk>) -> Result<FileDropDoor, StartError> {
     use crate::adapter_door::file_drop::Config as DropConfig;
-    let mut settings = DropConfig::new(drop.folder.clone(), config.organization.clone(), drop.client.clone());
+    let mut settings = DropConfig::new(drop.folder.clone(), config.organization.clone(), &drop.client);
     settings.interval = Duration::try_from(drop.poll.duration()).unwrap_or(settings.interval);
     let execute: Arc<dyn Execute> = Arc::clone(desk) as Arc<dyn Execute>;
-    let responsible = schakel_domain::person::Actor {
-        person: drop.person.clone(),
-        name: drop.client.clone(),
-        function: drop.function.clone(),
-    };
-    let profile = Profile { caller: settings.caller.clone(), responsible, content: true };
+    let responsible =
+        schakel_domain::person::Actor { person: drop.person.clone(), name: drop.client.clone(), function: drop.function.clone() };
+    let profile = Profile { caller: settings.caller.clone(), responsible, content: drop.content };
     let describer = Describer::new(Arc::clone(&execute), profile);
     FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer))
         .map_err(|error| StartError::part("file drop", error))
@@ -179,7 +176,8 @@ impl Opener<'_> {
             std::fs::remove_file(path).map_err(|error| StartError::part("admin socket", error))?;
         }
         let listener = tokio::net::UnixListener::bind(path).map_err(|error| StartError::part("admin socket", error))?;
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(|error| StartError::part("admin socket", error))?;
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .map_err(|error| StartError::part("admin socket", error))?;
         let incoming = tls::accept_unix(listener, "admin", self.config.limits.accept());
         let serve = tls::http2_server(&self.config.limits.http2())
             .add_routes(routes)
@@ -204,15 +202,14 @@ impl Opener<'_> {
     fn authentication(&self, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
         let mut ready = Vec::with_capacity(issuers.len());
         for issuer in issuers {
-            let jwks = std::fs::read(&issuer.jwks)
-                .map_err(|error| StartError::part("identity provider", format!("{}: {error}", issuer.jwks.display())))?;
             let settings = IssuerConfig {
                 issuer: issuer.issuer.clone(),
                 audience: issuer.audience.clone(),
-                algorithm: issuer.algorithm,
-                two_factor: issuer.two_factor_acr.iter().cloned().collect(),
+                algorithm: format!("{:?}", issuer.algorithm),
+                jwks: issuer.jwks.clone(),
+                two_factor: issuer.two_factor_acr.clone(),
             };
-            ready.push(Issuer::new(settings, &jwks).map_err(|error| StartError::part("identity provider", error))?);
+            ready.push(Issuer::load(&settings).map_err(|error| StartError::part("identity provider", error))?);
         }
         Ok(Arc::new(Authentication::new(self.config.organization.clone(), ready, self.config.admin.operators.clone())))
     }
@@ -245,8 +242,18 @@ async fn bound(
 }
 
 fn tls_clock(source: &Arc<dyn Source>) -> tls::Clock {
-    let source = Arc::clone(source);
-    Arc::new(move || source.now())
+    Arc::new(SourceClock(Arc::clone(source)))
+}
+
+/// Certificates are judged by the same clock as everything else.
+#[derive(Debug)]
+struct SourceClock(Arc<dyn Source>);
+
+impl rustls::time_provider::TimeProvider for SourceClock {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        let seconds = u64::try_from(self.0.now().as_second()).ok()?;
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
 }
 
 fn report(served: Result<(), tonic::transport::Error>) {

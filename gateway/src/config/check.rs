@@ -35,8 +35,10 @@ pub enum Ports {
 type Both<'a> = (&'a str, &'a str);
 
 const FILL_IN: Both<'static> = ("Vul een korte tekst in.", "Fill in a short text.");
-const READ_KEY: Both<'static> =
-    ("Maak de sleutel met `schakel keys new`, of geef de eigenaar alleen het recht te lezen.", "Make the key with `schakel keys new`, or let its owner alone read it.");
+const READ_KEY: Both<'static> = (
+    "Maak de sleutel met `schakel keys new`, of geef de eigenaar alleen het recht te lezen.",
+    "Make the key with `schakel keys new`, or let its owner alone read it.",
+);
 
 /// What can be seen in the text alone. Empty when it holds together.
 #[must_use]
@@ -93,7 +95,11 @@ impl Found<'_> {
     fn texts(&mut self) {
         let config = self.config;
         let mut texts = vec![("gateway", &config.gateway), ("responsible.function", &config.responsible.function)];
-        texts.extend(config.file_drop.iter().flat_map(|drop| [("file_drop.function", &drop.function), ("file_drop.name", &drop.name), ("file_drop.client", &drop.client)]));
+        texts.extend(
+            config.file_drop.iter().flat_map(|drop| {
+                [("file_drop.function", &drop.function), ("file_drop.name", &drop.name), ("file_drop.client", &drop.client)]
+            }),
+        );
         for (path, text) in texts {
             let fits = (1..=MAX_TEXT).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
             self.unless(fits, path, ("is leeg of te lang.", "is empty or too long."), FILL_IN);
@@ -153,12 +159,18 @@ impl Found<'_> {
             config.care.trust.is_some() || !config.care.issuers.is_empty(),
             "care.issuers",
             ("niemand kan deze deur gebruiken.", "nobody could use this door."),
-            ("Noem een uitgever van tokens (issuers) of een CA van eigen systemen (trust).", "Name an issuer of tokens (issuers) or a CA of your own systems (trust)."),
+            (
+                "Noem een uitgever van tokens (issuers) of een CA van eigen systemen (trust).",
+                "Name an issuer of tokens (issuers) or a CA of your own systems (trust).",
+            ),
         );
         self.unless(
             config.audit_issuers().iter().any(|issuer| !issuer.two_factor_acr.is_empty()),
             "audit.issuers",
-            ("niemand kan het logboek lezen: geen uitgever meldt twee factoren.", "nobody could read the log: no issuer reports two factors."),
+            (
+                "niemand kan het logboek lezen: geen uitgever meldt twee factoren.",
+                "nobody could read the log: no issuer reports two factors.",
+            ),
             ("Vul two_factor_acr in bij een uitgever.", "Fill in two_factor_acr of an issuer."),
         );
     }
@@ -172,13 +184,16 @@ impl Found<'_> {
         self.unless(
             !shared,
             &format!("{path}.algorithm"),
-            ("is een gedeeld geheim: wie een token kan lezen kan er ook een maken.", "is a shared secret: whoever can check a token can make one."),
+            (
+                "is een gedeeld geheim: wie een token kan lezen kan er ook een maken.",
+                "is a shared secret: whoever can check a token can make one.",
+            ),
             ("Gebruik ES256, ES384, PS256, PS384, PS512, RS256 of EdDSA.", "Use ES256, ES384, PS256, PS384, PS512, RS256 or EdDSA."),
         );
     }
 
     fn admin(&mut self) {
-        let AdminDoor { socket, listen, certificate, key, trust } = &self.config.admin;
+        let AdminDoor { socket, listen, certificate, key, trust, operators: _ } = &self.config.admin;
         self.unless(
             socket.is_some() != listen.is_some(),
             "admin",

@@ -84,13 +84,19 @@ fn misshapen(text: &str, error: &toml::de::Error) -> Problem {
         Problem::error(
             path,
             ("een geheim hoort niet in dit bestand.", "a secret does not belong in this file."),
-            ("Zet het in een bestand met rechten 0600 en noem dat bestand (url_file).", "Put it in a file of mode 0600 and name that (url_file)."),
+            (
+                "Zet het in een bestand met rechten 0600 en noem dat bestand (url_file).",
+                "Put it in a file of mode 0600 and name that (url_file).",
+            ),
         )
     } else {
         Problem::error(
             path,
             (&format!("klopt niet ({message})."), &format!("is wrong ({message}).")),
-            ("Verbeter deze regel; `schakel config example` toont een voorbeeld.", "Correct this line; `schakel config example` shows an example."),
+            (
+                "Verbeter deze regel; `schakel config example` toont een voorbeeld.",
+                "Correct this line; `schakel config example` shows an example.",
+            ),
         )
     };
     problem.on(line)

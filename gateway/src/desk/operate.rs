@@ -11,13 +11,13 @@ use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
 
-use super::{Desk, Reply};
 use super::case::case_name;
 use super::consultation::consultation_name;
 use super::draft::{Draft, Stop, internal, store_refusal};
 use super::read::handover_name;
 use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
 use super::trace::By;
+use super::{Desk, Reply};
 use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record, Replay};
 
 /// Where the stops are kept.

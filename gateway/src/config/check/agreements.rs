@@ -29,7 +29,8 @@ impl Found<'_> {
         for (at, file) in config.agreements.covenants.iter().enumerate() {
             let path = format!("agreements.covenants[{at}]");
             let install = |bundle: SignedCovenant| book.install(bundle).map(drop);
-            let read = read(file, MAX_BUNDLE_BYTES).and_then(|bytes| SignedCovenant::from_json(&bytes).and_then(install).map_err(|e| e.to_string()));
+            let read = read(file, MAX_BUNDLE_BYTES)
+                .and_then(|bytes| SignedCovenant::from_json(&bytes).and_then(install).map_err(|e| e.to_string()));
             if let Err(why) = read {
                 self.failed(path, &format!("{}: {why}", file.display()), COVENANT);
             }
@@ -65,7 +66,12 @@ impl Found<'_> {
         let config = self.config;
         if let Ok(key) = keys::read_private(&config.keys.signing) {
             let named = signed.record.signing_key(&key.public().key_id()).is_some_and(|entry| entry.valid_at(now));
-            self.unless(named, path, ("noemt keys.signing niet als geldige sleutel.", "does not name keys.signing as a key that counts now."), RECORD);
+            self.unless(
+                named,
+                path,
+                ("noemt keys.signing niet als geldige sleutel.", "does not name keys.signing as a key that counts now."),
+                RECORD,
+            );
         }
         let identity = std::fs::read(&config.federation.certificate).ok().and_then(|bytes| profile::identity(&bytes).ok());
         if let Some(identity) = identity {

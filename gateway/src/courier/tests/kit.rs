@@ -11,8 +11,9 @@ use futures_util::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use schakel_domain::caller::Caller;
+use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{Hash, MessageId, OrgId};
-use schakel_domain::message::{Body, CovenantRef, Message};
+use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::{mpsc, watch};
@@ -59,7 +60,7 @@ pub(crate) fn message(from: u8, to: u8, thread: u8, seq: u64) -> Message {
         thread: Uuid::from_u128(thread.into()).to_string(),
         seq,
         incarnation: 1,
-        covenant: CovenantRef { id: "gelderland".to_owned(), version: 1, hash: Hash([7; 32]) },
+        covenant: CovenantRef { id: "gelderland".parse().unwrap(), version: 1, hash: Hash([7; 32]) },
         clause: "3.2".to_owned(),
         sent: now(),
         body: Body::Seen { subject: Uuid::from_u128(1).to_string(), at: now() },

@@ -5,10 +5,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use prost::Message as _;
+use schakel_domain::covenant::CovenantRef;
 use schakel_domain::custody::{DeclineCode, Epoch, Term};
 use schakel_domain::dossier::{Dossier, Severity};
 use schakel_domain::id::{CaseId, ConsultationId, Hash, MessageId, OfferId, OrgId};
-use schakel_domain::message::{AskAbout, AskBody, Body, CovenantRef, MAX_MESSAGE_BYTES, Message, ProposeBody};
+use schakel_domain::message::{AskAbout, AskBody, Body, MAX_MESSAGE_BYTES, Message, ProposeBody};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::Reason;
 use schakel_proto::federation::v1 as pb;
@@ -159,7 +160,7 @@ fn message() -> impl Strategy<Value = Message> {
                 },
                 _ => thread.to_string(),
             };
-            let covenant = CovenantRef { id: "gelderland".to_owned(), version, hash };
+            let covenant = CovenantRef { id: "gelderland".parse().unwrap(), version, hash };
             Message { id: MessageId::new(id), sender, receiver, thread, seq, incarnation, covenant, clause: "3.2".to_owned(), sent, body }
         },
     )
