@@ -7,6 +7,7 @@ mod api;
 mod certs;
 mod config;
 mod covenant;
+mod demo;
 mod files;
 mod keys;
 mod record;
@@ -85,6 +86,8 @@ commands! {
     Config => config;
     /// Print what builders of other systems need
     Api => api;
+    /// Play a crisis with several organisations on this machine
+    Demo => demo;
 }
 
 /// A gateway for youth crisis care: ask each other's expertise, hand cases over, under a covenant all signed.

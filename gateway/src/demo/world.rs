@@ -87,6 +87,14 @@ pub struct Home {
     pub people: BTreeMap<String, String>,
 }
 
+impl Home {
+    /// File of its gateway's store.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.data.join("schakel.db")
+    }
+}
+
 /// The whole throw-away federation.
 #[derive(Debug)]
 pub struct World {
@@ -110,8 +118,8 @@ impl World {
     pub fn make(dir: &Path, scenario: &Scenario, ports: &[Ports], now: Timestamp) -> Result<Self, WorldError> {
         let pki = certificates(dir, scenario, now)?;
         let mut secrets = Vec::new();
-        for (organization, files) in scenario.organizations.iter().zip(&pki.orgs) {
-            secrets.push(write_keys(&home_of(files), organization)?);
+        for files in &pki.orgs {
+            secrets.push(write_keys(&home_of(files))?);
         }
         let records = dir.join("agreements");
         fs::create_dir_all(&records)?;
@@ -161,13 +169,13 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), WorldError>
 }
 
 /// Keys of the gateway as files. The root key signs here and is not kept.
-fn write_keys(home: &Path, organization: &Organization) -> Result<Secrets, WorldError> {
+fn write_keys(home: &Path) -> Result<Secrets, WorldError> {
     let dir = home.join("keys");
     fs::create_dir_all(&dir)?;
     let (root, signing) = (random::<32>()?, random::<32>()?);
     write_private(&dir.join("signing.key"), keys::private_pem(&signing).as_bytes())?;
     write_private(&dir.join("vault.key"), Hash(*random::<32>()?).to_string().as_bytes())?;
-    crate::ledger::key::create(&dir.join("log.key"), &organization.id, &SystemRandom::new())?;
+    write_private(&dir.join("log.key"), keys::private_pem(&random::<32>()?).as_bytes())?;
     let secrets = Secrets { root: SecretKey::from_seed(&root)?, signing: SecretKey::from_seed(&signing)? };
     fs::write(dir.join("root.key.pub"), format!("{}\n", secrets.root.public()))?;
     Ok(secrets)

@@ -37,13 +37,13 @@ fn unique(scenario: &Scenario, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-struct Judge<'a> {
+struct Judge<'a, 'm> {
     scenario: &'a Scenario,
     step: &'a Step,
-    mistakes: &'a mut Vec<Mistake>,
+    mistakes: &'m mut Vec<Mistake>,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> Judge<'a, '_> {
     fn judge(&mut self, names: &mut BTreeMap<&'a str, Thing>) {
         self.actor();
         self.does(names);
