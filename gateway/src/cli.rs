@@ -4,6 +4,7 @@
 //! command is a module with `Args` and `run`, and one line in the table below.
 
 mod api;
+mod audit;
 mod certs;
 mod config;
 mod covenant;
@@ -12,6 +13,7 @@ mod files;
 mod keys;
 mod record;
 mod report;
+mod serve;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use schakel_domain::refusal::Lang;
@@ -74,6 +76,10 @@ macro_rules! commands {
 }
 
 commands! {
+    /// Run a gateway
+    Serve => serve;
+    /// Show, check and export the log of a gateway
+    Audit => audit;
     /// Make, sign, check and explain a covenant
     Covenant => covenant;
     /// Make, sign and check a party record: endpoint, keys, telephones
