@@ -8,7 +8,7 @@ use schakel::ledger::export::{Folder, export, nothing};
 use schakel::ledger::tile::{CHECKPOINT, tile_id};
 use schakel::ledger::verify::verify;
 use schakel::store::{Kind, Store};
-use schakel_domain::audit::tiles::take_entry;
+use schakel_domain::audit::tiles::{WIDTH, bundle_path, push_entry, take_entry, tile_path};
 use schakel_domain::audit::tree::leaf_hash;
 use schakel_domain::audit::verify::{Check, Finding};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -19,7 +19,8 @@ use super::{ledger, on_postgres, on_sqlite, verify_folder};
 
 /// A full tile and a partial one.
 const ENTRIES: u64 = 270;
-const TAMPERINGS: usize = 1_000;
+/// How many alterations of a log of how many entries; a thousand in all, and few on the long log, so that the tests stay short.
+const TAMPERINGS: [(u64, usize); 2] = [(30, 800), (ENTRIES, 200)];
 
 /// Opens a SQLite database with bare hands.
 pub(crate) async fn sqlite(path: &Path) -> Raw {
@@ -27,8 +28,8 @@ pub(crate) async fn sqlite(path: &Path) -> Raw {
 }
 
 /// Writes and signs a log.
-async fn signed(store: &Arc<dyn Store>) {
-    write(&**store, 0..ENTRIES).await;
+async fn signed(store: &Arc<dyn Store>, entries: u64) {
+    write(&**store, 0..entries).await;
     ledger(store).await.publish().await.unwrap();
 }
 
@@ -37,8 +38,8 @@ async fn finding(store: &dyn Store) -> Option<Finding> {
 }
 
 /// One way to alter the log; gives the first entry that is then wrong.
-async fn tamper(raw: &mut Raw, random: &mut Random) -> (u64, &'static str) {
-    let (one, two) = (random.below(ENTRIES), random.below(ENTRIES - 1));
+async fn tamper(raw: &mut Raw, entries: u64, random: &mut Random) -> (u64, &'static str) {
+    let (one, two) = (random.below(entries), random.below(entries - 1));
     let two = two + u64::from(two >= one);
     let forged = bytes(10_000 + random.below(10_000));
     let forged_row = |index| [Value::Int(index), Value::Bytes(forged.clone()), Value::Bytes(leaf_hash(&forged).0.to_vec())];
@@ -98,8 +99,8 @@ async fn tamper(raw: &mut Raw, random: &mut Random) -> (u64, &'static str) {
             (one, "a forged entry put between")
         }
         10 => {
-            raw.run("INSERT INTO entry (idx, bytes, leaf) VALUES ($1, $2, $3)", &forged_row(ENTRIES + one)).await;
-            (ENTRIES, "a forged entry beyond the end")
+            raw.run("INSERT INTO entry (idx, bytes, leaf) VALUES ($1, $2, $3)", &forged_row(entries + one)).await;
+            (entries, "a forged entry beyond the end")
         }
         _ => {
             raw.run("DELETE FROM entry WHERE idx >= $1", &[Value::Int(one)]).await;
@@ -109,28 +110,28 @@ async fn tamper(raw: &mut Raw, random: &mut Random) -> (u64, &'static str) {
     }
 }
 
-/// Alters the stored log a thousand times, each time from the whole one.
-async fn alter_a_thousand_times(store: &dyn Store, raw: &mut Raw) {
+/// Alters the stored log so many times, each time from the whole one.
+async fn alter(store: &dyn Store, raw: &mut Raw, entries: u64, times: usize) {
     raw.run("CREATE TABLE whole AS SELECT * FROM entry", &[]).await;
-    let mut random = Random(1);
-    for round in 0..TAMPERINGS {
-        let (index, how) = tamper(raw, &mut random).await;
+    let mut random = Random(entries);
+    for round in 0..times {
+        let (index, how) = tamper(raw, entries, &mut random).await;
 
         let found = finding(store).await;
 
         assert_eq!(found.as_ref().and_then(|found| found.index), Some(index), "{round}: {how}: {found:?}");
         raw.run("DELETE FROM entry", &[]).await;
         raw.run("INSERT INTO entry SELECT * FROM whole", &[]).await;
-        raw.run("UPDATE head SET log_size = $1", &[Value::Int(ENTRIES)]).await;
+        raw.run("UPDATE head SET log_size = $1", &[Value::Int(entries)]).await;
     }
     assert_eq!(finding(store).await, None);
 }
 
 /// A signed log in a copy of a SQLite file, opened for reading.
-async fn sqlite_copy(folder: &Path) -> (Arc<dyn Store>, PathBuf) {
-    let (original, copy) = (folder.join("store.db"), folder.join("copy.db"));
+async fn sqlite_copy(folder: &Path, entries: u64) -> (Arc<dyn Store>, PathBuf) {
+    let (original, copy) = (folder.join(format!("{entries}.db")), folder.join(format!("{entries}-copy.db")));
     let store = on_sqlite(&original).await;
-    signed(&store).await;
+    signed(&store, entries).await;
     store.close().await;
     std::fs::copy(&original, &copy).unwrap();
     (schakel::store::sqlite::open_read_only(&copy).await.unwrap(), copy)
@@ -139,24 +140,28 @@ async fn sqlite_copy(folder: &Path) -> (Arc<dyn Store>, PathBuf) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_alterations_of_a_log_on_sqlite_are_all_found_at_the_right_entry() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, copy) = sqlite_copy(folder.path()).await;
+    for (entries, times) in TAMPERINGS {
+        let (store, copy) = sqlite_copy(folder.path(), entries).await;
 
-    alter_a_thousand_times(&*store, &mut sqlite(&copy).await).await;
+        alter(&*store, &mut sqlite(&copy).await, entries, times).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_alterations_of_a_log_on_postgresql_are_all_found_at_the_right_entry() {
-    let (store, url) = on_postgres("tamper").await;
-    signed(&store).await;
-    let mut raw = Raw::Postgres(PgConnection::connect(&url).await.unwrap());
+    for (entries, times) in TAMPERINGS {
+        let (store, url) = on_postgres(&format!("tamper_{entries}")).await;
+        signed(&store, entries).await;
+        let mut raw = Raw::Postgres(PgConnection::connect(&url).await.unwrap());
 
-    alter_a_thousand_times(&*store, &mut raw).await;
+        alter(&*store, &mut raw, entries, times).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_altered_byte_of_the_stored_checkpoint_is_found() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, copy) = sqlite_copy(folder.path()).await;
+    let (store, copy) = sqlite_copy(folder.path(), ENTRIES).await;
     let whole = store.record(Kind::Gateway, CHECKPOINT).await.unwrap().unwrap().clear;
     let mut raw = sqlite(&copy).await;
 
@@ -181,7 +186,7 @@ async fn every_altered_byte_of_the_stored_checkpoint_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_altered_copy_of_the_leaf_hashes_is_told_from_an_altered_entry() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, copy) = sqlite_copy(folder.path()).await;
+    let (store, copy) = sqlite_copy(folder.path(), ENTRIES).await;
     let mut raw = sqlite(&copy).await;
     let whole = store.record(Kind::Gateway, &tile_id(0)).await.unwrap().unwrap().clear;
     let set = "UPDATE record SET clear = $1 WHERE kind = 7 AND id = 'log-tile/000000000000'";
@@ -210,7 +215,7 @@ async fn entries_younger_than_the_checkpoint_are_compared_with_their_own_hash() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = on_sqlite(&path).await;
-    signed(&store).await;
+    signed(&store, ENTRIES).await;
     write(&*store, ENTRIES..ENTRIES + 5).await;
     assert_eq!(finding(&*store).await, None);
     let mut raw = sqlite(&path).await;
@@ -245,7 +250,7 @@ fn tamper_file(path: &str, whole: &[u8], random: &mut Random) -> (Option<Vec<u8>
                 _ => entries.insert(one, super::kit::bytes(20_000)),
             }
             bytes.clear();
-            entries.iter().for_each(|entry| assert!(schakel_domain::audit::tiles::push_entry(&mut bytes, entry)));
+            entries.iter().for_each(|entry| assert!(push_entry(&mut bytes, entry)));
         }
     }
     let (old, new) = (cut(whole), cut(&bytes));
@@ -259,21 +264,24 @@ fn tamper_file(path: &str, whole: &[u8], random: &mut Random) -> (Option<Vec<u8>
     (Some(bytes), index)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_alterations_of_an_exported_folder_are_all_found_at_the_right_entry() {
+/// Alters the files of an exported folder so many times, each time from the whole one.
+async fn alter_export(entries: u64, times: usize) {
     let store: Arc<dyn Store> = schakel::store::memory::new();
-    signed(&store).await;
+    signed(&store, entries).await;
     let folder = tempfile::tempdir().unwrap();
     export(&*store, signer().vkey(), &mut Folder::new(folder.path()).unwrap(), &nothing).await.unwrap();
-    let files = ["checkpoint", "tile/0/000", "tile/0/001.p/14", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/14"];
-    let whole: BTreeMap<_, _> = files.iter().map(|path| (*path, std::fs::read(folder.path().join(path)).unwrap())).collect();
-    let mut random = Random(2);
+    let (full, last) = (entries / WIDTH, entries % WIDTH);
+    let rows = (0..=full).map(|tile| (tile, if tile < full { WIDTH } else { last }));
+    let mut files: Vec<_> = rows.flat_map(|(tile, width)| [bundle_path(tile, width), tile_path(0, tile, width)]).collect();
+    files.extend((full > 0).then(|| tile_path(1, 0, full)));
+    files.push("checkpoint".to_owned());
+    let whole: BTreeMap<_, _> = files.iter().map(|path| (path, std::fs::read(folder.path().join(path)).unwrap())).collect();
+    let mut random = Random(entries);
 
     let mut rounds = 0;
-    while rounds < TAMPERINGS {
-        let chosen = random.place(2 * files.len());
-        // Half of them in the large bundle.
-        let path = files.get(chosen).copied().unwrap_or("tile/entries/000");
+    while rounds < times {
+        // Half of them in the first bundle.
+        let path = files.get(random.place(2 * files.len())).unwrap_or(&files[0]);
         let (altered, index) = tamper_file(path, &whole[path], &mut random);
         if altered.as_ref() == Some(&whole[path]) {
             continue;
@@ -290,4 +298,11 @@ async fn a_thousand_alterations_of_an_exported_folder_are_all_found_at_the_right
         rounds += 1;
     }
     assert_eq!(verify_folder(folder.path()).finding, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_alterations_of_an_exported_folder_are_all_found_at_the_right_entry() {
+    for (entries, times) in TAMPERINGS {
+        alter_export(entries, times).await;
+    }
 }
