@@ -12,6 +12,7 @@ mod tamper;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use kit::{Counting, signer, write};
 use schakel::ledger::export::{Folder, export, nothing};
@@ -108,7 +109,7 @@ struct Running {
     ledger: Arc<Ledger>,
     sizes: watch::Sender<u64>,
     /// It waits, and for how long.
-    pausing: mpsc::Receiver<std::time::Duration>,
+    pausing: mpsc::Receiver<Duration>,
     /// Lets it go on.
     go: mpsc::Sender<()>,
     task: tokio::task::JoinHandle<()>,
@@ -138,6 +139,11 @@ impl Running {
         Self { store, ledger, sizes, pausing, go, task }
     }
 
+    /// Waits until it waits; a ledger that never does is a failed test, not a hanging one.
+    async fn paused(&mut self) -> Duration {
+        tokio::time::timeout(Duration::from_secs(20), self.pausing.recv()).await.expect("the ledger pauses").unwrap()
+    }
+
     fn signed(&self) -> u64 {
         self.ledger.checkpoint().map_or(0, |signed| signed.checkpoint.size)
     }
@@ -158,14 +164,14 @@ async fn a_running_ledger_signs_at_most_once_a_pause_and_then_all_that_came() {
 
     write(&*running.store.inner, 0..1).await;
     running.sizes.send_replace(1);
-    assert_eq!(running.pausing.recv().await, Some(PACE));
+    assert_eq!(running.paused().await, PACE);
     for number in 1..50 {
         write(&*running.store.inner, number..number + 1).await;
         running.sizes.send_replace(number + 1);
     }
     assert_eq!((running.signed(), running.store.asked().0), (1, 1));
     running.go.send(()).await.unwrap();
-    running.pausing.recv().await.unwrap();
+    running.paused().await;
 
     assert_eq!((running.signed(), running.store.asked().0), (50, 2));
 }
@@ -175,7 +181,7 @@ async fn a_quiet_ledger_reads_nothing_and_commits_nothing() {
     let mut running = Running::on(memory::new()).await;
     write(&*running.store.inner, 0..10).await;
     running.sizes.send_replace(10);
-    running.pausing.recv().await.unwrap();
+    running.paused().await;
     let asked = running.store.asked();
 
     // Time passes, and everything that could run does.
@@ -209,7 +215,7 @@ async fn a_checkpoint_never_covers_an_uncommitted_entry() {
     inner.commit(schakel::store::Commit { entries: vec![lost], ..Default::default() }).await.unwrap_err();
 
     running.sizes.send_replace(1_000);
-    running.pausing.recv().await.unwrap();
+    running.paused().await;
 
     assert_eq!(running.signed(), 10);
     assert!(running.ledger.verify().await.unwrap().ok());
@@ -222,13 +228,13 @@ async fn a_checkpoint_that_could_not_be_kept_is_not_published_and_is_tried_again
     inner.fail_next(memory::Fault::Full);
 
     let mut running = Running::on(Arc::clone(&inner) as Arc<dyn Store>).await;
-    let first = running.pausing.recv().await.unwrap();
+    let first = running.paused().await;
     assert_eq!(running.signed(), 0);
     inner.fail_next(memory::Fault::Lost);
     running.go.send(()).await.unwrap();
-    let second = running.pausing.recv().await.unwrap();
+    let second = running.paused().await;
     running.go.send(()).await.unwrap();
-    let third = running.pausing.recv().await.unwrap();
+    let third = running.paused().await;
 
     assert_eq!((first, second, third), (PACE * 2, PACE * 4, PACE));
     assert_eq!(running.signed(), 10);
