@@ -28,6 +28,20 @@ pub trait Execute: Send + Sync + 'static {
     fn execute<'a>(&'a self, caller: &'a Caller, command: Command) -> BoxFuture<'a, Result<Reply, Refusal>>;
 }
 
+impl Feed for Desk {
+    fn events_after(&self, after: u64, limit: u32) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>> {
+        self.store().events(after, limit)
+    }
+
+    fn newest(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move { Ok(self.store().event_range().await?.1) })
+    }
+
+    fn signal(&self) -> watch::Receiver<u64> {
+        self.signals().events()
+    }
+}
+
 impl Execute for Desk {
     fn execute<'a>(&'a self, caller: &'a Caller, command: Command) -> BoxFuture<'a, Result<Reply, Refusal>> {
         Box::pin(self.handle(caller, command))

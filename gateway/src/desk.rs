@@ -223,7 +223,7 @@ impl Desk {
     async fn attempt(&self, caller: &Caller, command: &Command) -> Result<Reply, Stop> {
         match command {
             Command::Read(read) => self.read(caller, read).await.map(fresh),
-            Command::Operate(act) => self.operate(caller, act).await.map(fresh),
+            Command::Operate(act) => self.operate(caller, act, None).await.map(fresh),
             Command::Care(write) => self.care(caller, write).await,
         }
     }

@@ -4,11 +4,16 @@
 
 pub mod adapter_door;
 pub mod agreements;
+pub mod assembly;
 pub mod batch;
+pub mod cli;
+pub mod config;
 pub mod courier;
 pub mod desk;
 pub mod doors;
+pub mod ledger;
 pub mod peers;
+pub mod source;
 pub mod store;
 pub mod tls;
 pub mod vault;

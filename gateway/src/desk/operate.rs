@@ -3,7 +3,7 @@
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::Caller;
-use schakel_domain::command::OperateAct;
+use schakel_domain::command::{OperateAct, Operation};
 use schakel_domain::custody::Input;
 use schakel_domain::expertise::requester;
 use schakel_domain::id::{CaseId, Hash, MessageId, OrgId};
@@ -11,14 +11,14 @@ use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
 
-use super::Desk;
 use super::case::case_name;
 use super::consultation::consultation_name;
 use super::draft::{Draft, Stop, internal, store_refusal};
 use super::read::handover_name;
 use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
 use super::trace::By;
-use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record};
+use super::{Desk, Reply};
+use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record, Replay};
 
 /// Where the stops are kept.
 pub(super) const STOPS: &str = "stops";
@@ -33,19 +33,62 @@ pub struct Delivered {
 }
 
 impl Desk {
-    pub(super) async fn operate(&self, caller: &Caller, act: &OperateAct) -> Result<Answer, Stop> {
+    /// Executes an operator's write once per key.
+    ///
+    /// # Errors
+    /// `REQUEST_ID_REUSED` for another body under the same key; otherwise as [`Desk::handle`].
+    pub async fn operate_once(&self, caller: &Caller, operation: &Operation) -> Result<Reply, Refusal> {
+        let act = operation.act.act();
+        let done = match caller.may(act) {
+            Ok(()) => self.operate_attempts(caller, operation).await,
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = &done
+            && refusal.stage != Stage::Store
+        {
+            self.refused(caller, act, refusal).await?;
+        }
+        done
+    }
+
+    async fn operate_attempts(&self, caller: &Caller, operation: &Operation) -> Result<Reply, Refusal> {
+        let (scope, request_id) = (operation.act.act().name(), operation.request.to_string());
+        for _ in 0..super::ATTEMPTS {
+            let known = self.parts.store.replay(scope, &request_id).await.map_err(|error| store_refusal(&error))?;
+            if let Some(known) = known {
+                let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
+                return if known.body == operation.body { Ok(Reply { answer: Answer::Done, replayed: true }) } else { Err(reused) };
+            }
+            let once = Replay {
+                scope: scope.to_owned(),
+                request_id: request_id.clone(),
+                body: operation.body,
+                outcome: "done".to_owned(),
+                at: self.now(),
+            };
+            match self.operate(caller, &operation.act, Some(once)).await {
+                Ok(answer) => return Ok(Reply { answer, replayed: false }),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Again) => tokio::task::yield_now().await,
+            }
+        }
+        Err(Refusal::new(Stage::Store, Reason::StoreUnavailable))
+    }
+
+    pub(super) async fn operate(&self, caller: &Caller, act: &OperateAct, once: Option<Replay>) -> Result<Answer, Stop> {
+        let mut draft = Draft::new(self);
+        draft.commit.replay = once;
         match act {
-            OperateAct::Retry { peer } => self.retry(caller, peer).await,
-            OperateAct::Cancel { message, reason } => self.cancel(caller, *message, reason).await,
-            OperateAct::Replay { message } => self.replay_parked(caller, *message).await,
-            OperateAct::Stop { peer, reason } => self.set_stop(caller, peer, Some(reason.clone())).await,
-            OperateAct::Resume { peer } => self.set_stop(caller, peer, None).await,
+            OperateAct::Retry { peer } => self.retry(draft, caller, peer).await,
+            OperateAct::Cancel { message, reason } => self.cancel(draft, caller, *message, reason).await,
+            OperateAct::Replay { message } => self.replay_parked(draft, caller, *message).await,
+            OperateAct::Stop { peer, reason } => self.set_stop(draft, caller, peer, Some(reason.clone())).await,
+            OperateAct::Resume { peer } => self.set_stop(draft, caller, peer, None).await,
         }?;
         Ok(Answer::Done)
     }
 
-    async fn retry(&self, caller: &Caller, peer: &OrgId) -> Result<(), Stop> {
-        let mut draft = Draft::new(self);
+    async fn retry(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId) -> Result<(), Stop> {
         self.operator_entry(
             &mut draft,
             EventCode::OutboxRetried,
@@ -58,8 +101,7 @@ impl Desk {
         Ok(())
     }
 
-    async fn set_stop(&self, caller: &Caller, peer: &OrgId, reason: Option<String>) -> Result<(), Stop> {
-        let mut draft = Draft::new(self);
+    async fn set_stop(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId, reason: Option<String>) -> Result<(), Stop> {
         let held = self.parts.agreements.held();
         let mut stopped = held.stopped.clone();
         let code = match reason {
@@ -93,13 +135,12 @@ impl Desk {
 
     /// Takes back an offer or question that was not delivered: the protocol's own withdraw or cancel runs, so that both sides end in
     /// a state the protocol knows.
-    async fn cancel(&self, caller: &Caller, message: MessageId, _reason: &str) -> Result<(), Stop> {
+    async fn cancel(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId, _reason: &str) -> Result<(), Stop> {
         let row = self.parts.store.sent(message).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound))?;
         let cancellable = row.state == OutboxState::Waiting && ["propose-handover", "ask"].contains(&row.message.kind.as_str());
         if !cancellable {
             return Err(Refusal::new(Stage::State, Reason::NotCancellable).because(format!("a {} message", row.message.kind)).into());
         }
-        let mut draft = Draft::new(self);
         let by = By { caller, actor: None, second: None };
         match row.message.subject.0 {
             Kind::Handover => {
@@ -118,14 +159,13 @@ impl Desk {
     }
 
     /// Sends a parked message again as a new one of its thread. An offer or question that ended meanwhile stays ended.
-    async fn replay_parked(&self, caller: &Caller, message: MessageId) -> Result<(), Stop> {
+    async fn replay_parked(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId) -> Result<(), Stop> {
         let row = self.parts.store.sent(message).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound))?;
         if row.state != OutboxState::Parked {
             return Err(Refusal::new(Stage::State, Reason::NotCancellable).because("only a parked message is replayed").into());
         }
         let parsed = self.sent_message(&row).await?;
         self.still_open(&row, &parsed.body).await?;
-        let mut draft = Draft::new(self);
         let by = By { caller, actor: None, second: None };
         self.again(&mut draft, &row, parsed).await?;
         let object = Object::new("message", "uuid", message.to_string(), NO_PROTOCOL);

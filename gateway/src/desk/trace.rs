@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 use schakel_domain::audit::commitment::{Commitment, Salt};
-use schakel_domain::audit::entry::{CovenantRef as LoggedCovenant, Decision, Entry, Event, Object, Peer, Responsible, Source, User};
+use schakel_domain::audit::entry::{
+    CovenantRef as LoggedCovenant, Decision, Entry, Event, NO_PROTOCOL, Object, Peer, Responsible, Source, User,
+};
 use schakel_domain::audit::event::{EventCode, Outcome};
 use schakel_domain::caller::{Act, Caller, Role};
 use schakel_domain::dossier::{Consent, Dossier};
 use schakel_domain::id::{CaseId, ClientKeyId, Hash, OrgId};
 use schakel_domain::person::Actor;
-use schakel_domain::refusal::{Lang, Refusal};
+use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 
 use super::Desk;
 use super::draft::{Draft, Stop, internal};
@@ -108,6 +110,52 @@ impl Desk {
             entry = entry.with_peer(Peer { tls_key: by.caller.spki, ..Peer::new(org.clone()) });
         }
         draft.log(&entry, None, None)
+    }
+
+    /// Logs that this gateway starts; it fails when the log cannot be written, and the gateway then does not start.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`.
+    pub async fn started(&self) -> Result<(), Refusal> {
+        self.own_event(EventCode::GatewayStarted).await
+    }
+
+    /// Logs that this gateway stops in good order.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`.
+    pub async fn stopping(&self) -> Result<(), Refusal> {
+        self.own_event(EventCode::GatewayStopped).await
+    }
+
+    async fn own_event(&self, code: EventCode) -> Result<(), Refusal> {
+        self.again_and_again(|| async {
+            let mut draft = Draft::new(self);
+            let clock = self.clock();
+            let object = Object::new("gateway", "name", self.parts.gateway.clone(), NO_PROTOCOL);
+            let decision = Decision::allowed(code.code(), code.words(Lang::Nl));
+            self.note(&mut draft, code, By { caller: &clock, actor: None, second: None }, object, decision, None)?;
+            draft.commit().await.map(drop)
+        })
+        .await
+        .map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
+    }
+
+    /// Logs that something about no client was looked at or done, before it is answered: reading the log, listing peers.
+    ///
+    /// # Errors
+    /// `AUDIT_UNAVAILABLE`: it is then not answered.
+    pub async fn witness(&self, caller: &Caller, actor: Option<&Actor>, code: EventCode, act: Act, what: &str) -> Result<(), Refusal> {
+        self.again_and_again(|| async {
+            let mut draft = Draft::new(self);
+            draft.commit.from_reserve = true;
+            let rule = format!("role-table:{}", act.name());
+            let decision = Decision::allowed(rule.clone(), "Deze rol mag dit binnen de eigen organisatie.");
+            self.note(&mut draft, code, By { caller, actor, second: None }, Object::new("act", "name", what, rule), decision, None)?;
+            draft.commit().await.map(drop)
+        })
+        .await
+        .map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
     }
 
     /// The entry of a refused request: what was asked and why not, no content.

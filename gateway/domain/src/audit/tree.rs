@@ -283,20 +283,20 @@ fn range_root<E>(low: u64, high: u64, nodes: Nodes<'_, E>) -> Result<Hash, E> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::convert::Infallible;
 
     use super::*;
 
     struct Tree {
-        nodes: HashMap<(u32, u64), Hash>,
+        nodes: BTreeMap<(u32, u64), Hash>,
         roots: Vec<Hash>,
     }
 
     impl Tree {
         fn of(size: u64) -> Self {
             let mut frontier = Frontier::new();
-            let mut tree = Tree { nodes: HashMap::new(), roots: vec![frontier.root()] };
+            let mut tree = Tree { nodes: BTreeMap::new(), roots: vec![frontier.root()] };
             for i in 0..size {
                 frontier.push(leaf(i), |level, index, hash| assert!(tree.nodes.insert((level, index), hash).is_none()));
                 tree.roots.push(frontier.root());

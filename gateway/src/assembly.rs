@@ -1,0 +1,291 @@
+//! ASSEMBLY: puts a gateway together from its configuration, starts it and stops it. Nothing else knows every part.
+//!
+//! Order matters at the start: store, agreements, overdue timers, log, and only then the doors. `ports` joins the desk to the link, `front`
+//! to the local doors.
+
+mod covenants;
+mod export;
+mod front;
+mod ports;
+mod serve;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use aws_lc_rs::rand::SystemRandom;
+use schakel_domain::caller::{Caller, Role};
+use schakel_domain::id::OrgId;
+use schakel_domain::refusal::Refusal;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::adapter_door::file_drop::FileDropDoor;
+use crate::agreements::Agreements;
+use crate::config::{Config, StoreKind, keys};
+use crate::courier::{self, Courier};
+use crate::desk::{Desk, Parts, Source};
+use crate::doors::federation::{FederationDoor, Ports as FederationPorts};
+use crate::ledger::Ledger;
+use crate::peers::{Directory, Signer};
+use crate::store::{Store, StoreError, postgres, sqlite};
+use crate::vault::{FileKey, Vault};
+
+use self::front::Front;
+use self::ports::{DeskPort, OrgSigner, Parties};
+
+/// Why a gateway does not start. The text is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file, key or certificate cannot be used.
+    #[error("{what}: {why}")]
+    Part {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The store cannot be opened.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    /// A document in the configuration was refused.
+    #[error("{path}: {refusal}")]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A desk that cannot start.
+    #[error("start: {0}")]
+    Desk(Refusal),
+}
+
+impl StartError {
+    fn part(what: &'static str, why: impl std::fmt::Display) -> Self {
+        StartError::Part { what, why: why.to_string() }
+    }
+}
+
+/// Sockets that were bound before, in place of the addresses in the configuration: their ports are then known beforehand.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For the federation door.
+    pub federation: Option<TcpListener>,
+    /// For the care door.
+    pub care: Option<TcpListener>,
+    /// For the audit door.
+    pub audit: Option<TcpListener>,
+    /// For the admin door.
+    pub admin: Option<TcpListener>,
+}
+
+/// Where the doors of a running gateway are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Peers.
+    pub federation: SocketAddr,
+    /// Own systems.
+    pub care: SocketAddr,
+    /// Auditors.
+    pub audit: SocketAddr,
+    /// Operators; absent when it is a unix socket.
+    pub admin: Option<SocketAddr>,
+}
+
+/// A running gateway. Dropping it without [`Running::stop`] ends its tasks at once; nothing durable is lost.
+pub struct Running {
+    /// Where its doors are.
+    pub addresses: Addresses,
+    /// Its desk.
+    pub desk: Arc<Desk>,
+    /// Its log.
+    pub ledger: Arc<Ledger>,
+    /// Its courier.
+    pub courier: Arc<Courier>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    fatal: Arc<dyn Store>,
+}
+
+impl Running {
+    /// Resolves when the store broke in a way that only a restart mends: the process must then end at once.
+    pub async fn fatal(&self) {
+        self.fatal.fatal().await;
+    }
+
+    /// Closes the doors, finishes what is under way and lets go of the store.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.fatal.close().await;
+    }
+}
+
+/// Starts a gateway.
+///
+/// # Errors
+/// What is missing or wrong, in words for the operator. No door was opened.
+pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>) -> Result<Running, StartError> {
+    let store = open_store(&config).await?;
+    let random = SystemRandom::new();
+    let wrap = FileKey::read(&config.keys.vault, random.clone()).map_err(|error| StartError::part("vault key", error))?;
+    let vault = Arc::new(Vault::new(Box::new(wrap), Arc::clone(&store), random));
+    let root_keys = config.keys.root.iter().map(|path| keys::read_public(path)).collect::<Result<Vec<_>, _>>();
+    let root_keys = root_keys.map_err(|error| StartError::part("root keys", error))?;
+    let held = Desk::read_agreements(&*store, &config.organization, root_keys).await.map_err(StartError::Desk)?;
+    let agreements = Arc::new(Agreements::new(config.organization.clone(), held));
+    let desk = Arc::new(Desk::new(Parts {
+        me: config.organization.clone(),
+        gateway: config.gateway.clone(),
+        responsible: config.responsible(),
+        store: Arc::clone(&store),
+        vault,
+        agreements: Arc::clone(&agreements),
+        ids: Arc::clone(&source),
+        incarnation: 1,
+    }));
+    desk.started().await.map_err(StartError::Desk)?;
+    install_documents(&config, &desk).await?;
+    desk.tick().await.map_err(StartError::Desk)?;
+    let log_key = keys::read_log_signer(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
+    let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);
+
+    let link = Link::new(&config, &desk, &agreements, &source)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    let adapters = file_drop(&config, &desk)?;
+    let front = Arc::new(Front {
+        desk: Arc::clone(&desk),
+        ledger: Arc::clone(&ledger),
+        courier: Arc::clone(&link.courier),
+        adapters: adapters.iter().map(|(client, _)| (client.clone(), "file-drop".to_owned())).collect(),
+    });
+    let addresses = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
+    background(&mut tasks, &stopped, &desk, &ledger, &link.courier, adapters);
+    link.courier.start().await?;
+    Ok(Running { addresses, desk, ledger, courier: link.courier, stop, tasks, fatal: store })
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    match config.store.kind {
+        StoreKind::Sqlite => Ok(sqlite::open(&config.sqlite_path(), config.store.sqlite()).await?),
+        StoreKind::Postgres => {
+            let url = keys::read_url(config.store.url_file.as_deref().unwrap_or_else(|| std::path::Path::new("")))
+                .map_err(|error| StartError::part("store url", error))?;
+            Ok(postgres::open(&url, config.store.postgres()).await?)
+        }
+    }
+}
+
+/// Covenants and records named in the configuration, in their order. One that is older than what is held is no reason not to start.
+async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), StartError> {
+    let operator = Caller {
+        organization: config.organization.clone(),
+        person: None,
+        client: "configuration".to_owned(),
+        roles: [Role::Operator].into(),
+        two_factor: false,
+        spki: None,
+        door: "configuration",
+    };
+    for path in &config.agreements.covenants {
+        let bytes = std::fs::read(path).map_err(|error| StartError::part("covenant", format!("{}: {error}", path.display())))?;
+        kept(path, desk.install_covenant(&operator, &bytes).await)?;
+    }
+    for path in &config.agreements.records {
+        let bytes = std::fs::read(path).map_err(|error| StartError::part("party record", format!("{}: {error}", path.display())))?;
+        kept(path, desk.install_party_record(&operator, &bytes).await)?;
+    }
+    Ok(())
+}
+
+fn kept(path: &std::path::Path, installed: Result<bool, Refusal>) -> Result<(), StartError> {
+    use schakel_domain::refusal::Reason::{CovenantOutdated, PartyRecordExpired};
+    match installed {
+        Ok(_) => Ok(()),
+        Err(refusal) if [CovenantOutdated, PartyRecordExpired].contains(&refusal.reason) => {
+            tracing::warn!(path = %path.display(), refusal = %refusal, "a document of the configuration is not used");
+            Ok(())
+        }
+        Err(refusal) => Err(StartError::Document { path: path.to_owned(), refusal }),
+    }
+}
+
+/// The two ends of the link.
+struct Link {
+    courier: Arc<Courier>,
+    door: FederationDoor,
+    directory: Arc<dyn Directory>,
+}
+
+impl Link {
+    fn new(config: &Config, desk: &Arc<Desk>, agreements: &Arc<Agreements>, source: &Arc<dyn Source>) -> Result<Self, StartError> {
+        let me: OrgId = config.organization.clone();
+        let signing = keys::read_private(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
+        let signer: Arc<dyn Signer> = Arc::new(OrgSigner(signing));
+        let parties = Parties { agreements: Arc::clone(agreements), source: Arc::clone(source), me: me.clone() };
+        let directory: Arc<dyn Directory> = Arc::new(parties);
+        let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });
+        let dial = serve::dial(config, &directory, source)?;
+        let courier = Courier::new(courier::Ports {
+            us: me.clone(),
+            incarnation: 1,
+            store: Arc::clone(desk.store()),
+            unseal: Arc::clone(&port) as Arc<dyn courier::Unseal>,
+            directory: Arc::clone(&directory),
+            signer: Arc::clone(&signer),
+            dial: Arc::new(dial),
+            outcome: Arc::clone(&port) as Arc<dyn courier::Outcome>,
+            agreements: Arc::clone(&port) as Arc<dyn crate::peers::agreements::Agreements>,
+            random: jitter(source),
+        });
+        port.courier.get_or_init(|| Arc::clone(&courier));
+        let (heard, now) = (Arc::clone(&courier), Arc::clone(source));
+        let door = FederationDoor::new(FederationPorts {
+            us: me,
+            incarnation: 1,
+            directory: Arc::clone(&directory),
+            signer,
+            desk: Arc::clone(&port) as Arc<dyn crate::doors::federation::Receive>,
+            agreements: port,
+            heard: Arc::new(move |org| heard.nudge(org)),
+            now: Arc::new(move || now.now()),
+        });
+        Ok(Self { courier, door, directory })
+    }
+}
+
+/// A number from 0 up to 1, from the same source as everything random.
+fn jitter(source: &Arc<dyn Source>) -> courier::Random {
+    let source = Arc::clone(source);
+    Arc::new(move || {
+        let salt = source.salt();
+        let bits = u32::from_be_bytes([salt[0], salt[1], salt[2], salt[3]]);
+        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+    })
+}
+
+fn file_drop(config: &Config, desk: &Arc<Desk>) -> Result<Option<(String, FileDropDoor)>, StartError> {
+    let Some(drop) = &config.file_drop else { return Ok(None) };
+    serve::file_drop(config, drop, desk).map(|door| Some((drop.client.clone(), door)))
+}
+
+/// Everything that goes on beside the doors: timers, the log's signer, the courier's wakes, the file drop.
+fn background(
+    tasks: &mut JoinSet<()>,
+    stopped: &watch::Receiver<bool>,
+    desk: &Arc<Desk>,
+    ledger: &Arc<Ledger>,
+    courier: &Arc<Courier>,
+    adapters: Option<(String, FileDropDoor)>,
+) {
+    tasks.spawn(serve::until_stopped(stopped.clone(), serve::clock(Arc::clone(desk))));
+    let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());
+    tasks.spawn(serve::until_stopped(stopped.clone(), async move { signer.run(sizes).await }));
+    tasks.spawn(serve::until_stopped(stopped.clone(), serve::outgoing(Arc::clone(desk), Arc::clone(courier))));
+    if let Some((_, door)) = adapters {
+        let stop = stopped.clone();
+        tasks.spawn(async move { door.run(serve::stopped(stop)).await });
+    }
+}

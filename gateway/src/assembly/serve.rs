@@ -1,0 +1,263 @@
+//! Opens the doors and runs what goes on beside them.
+
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+
+use super::front::Front;
+use super::{Addresses, Link, Listeners, StartError};
+use crate::adapter_door::file_drop::FileDropDoor;
+use crate::adapter_door::{Describer, Execute, Feed, Profile};
+use crate::config::{Config, FileDrop, LocalDoor};
+use crate::courier::{Courier, TlsDial};
+use crate::desk::{Desk, Source};
+use crate::doors::caller::{Authentication, Issuer, IssuerConfig};
+use crate::doors::{Door, FrontDesk, admin, audit, care, health};
+use crate::peers::Directory;
+use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
+
+/// After a failed round of timers the clock tries again.
+const CLOCK_AGAIN: Duration = Duration::from_secs(5);
+/// The clock looks at least this often, so that a changed system time is noticed.
+const CLOCK_AT_MOST: Duration = Duration::from_secs(60);
+
+/// Resolves when the gateway stops.
+pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means the gateway is gone, which is a stop too.
+    let _gone = stop.wait_for(|stop| *stop).await;
+}
+
+/// Runs something until the gateway stops.
+pub(super) async fn until_stopped(stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stopped(stop) => {}
+        () = work => {}
+    }
+}
+
+/// Fires timers when they are due.
+pub(super) async fn clock(desk: Arc<Desk>) {
+    loop {
+        let wait = match desk.next_due().await {
+            Ok(Some(due)) => Duration::try_from(desk.now().duration_until(due)).unwrap_or(Duration::ZERO).min(CLOCK_AT_MOST),
+            Ok(None) => CLOCK_AT_MOST,
+            Err(_) => CLOCK_AGAIN,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = desk.signals().timers_changed() => continue,
+        }
+        if let Err(refusal) = desk.tick().await {
+            tracing::error!(refusal = %refusal, "timers could not fire");
+            tokio::time::sleep(CLOCK_AGAIN).await;
+        }
+    }
+}
+
+/// Wakes the courier when something is to be sent.
+pub(super) async fn outgoing(desk: Arc<Desk>, courier: Arc<Courier>) {
+    loop {
+        let peers: Vec<_> = desk.signals().outgoing().await.into_iter().collect();
+        courier.wake(&peers);
+    }
+}
+
+/// Our end of connections to peers.
+pub(super) fn dial(config: &Config, directory: &Arc<dyn Directory>, source: &Arc<dyn Source>) -> Result<TlsDial, StartError> {
+    let material = Material::from_files(&config.federation.files()).map_err(|error| StartError::part("federation certificate", error))?;
+    Ok(TlsDial { tls: ClientTls::new(material, tls_clock(source)), directory: Arc::clone(directory) })
+}
+
+/// The file drop's door.
+pub(super) fn file_drop(config: &Config, drop: &FileDrop, desk: &Arc<Desk>) -> Result<FileDropDoor, StartError> {
+    use crate::adapter_door::file_drop::Config as DropConfig;
+    let mut settings = DropConfig::new(drop.folder.clone(), config.organization.clone(), &drop.client);
+    settings.interval = Duration::try_from(drop.poll.duration()).unwrap_or(settings.interval);
+    let execute: Arc<dyn Execute> = Arc::clone(desk) as Arc<dyn Execute>;
+    let responsible =
+        schakel_domain::person::Actor { person: drop.person.clone(), name: drop.client.clone(), function: drop.function.clone() };
+    let profile = Profile { caller: settings.caller.clone(), responsible, content: drop.content };
+    let describer = Describer::new(Arc::clone(&execute), profile);
+    FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer))
+        .map_err(|error| StartError::part("file drop", error))
+}
+
+/// Opens every door.
+pub(super) async fn open(
+    config: &Config,
+    listeners: Listeners,
+    front: &Arc<Front>,
+    link: &Link,
+    source: &Arc<dyn Source>,
+    tasks: &mut JoinSet<()>,
+    stop: &watch::Receiver<bool>,
+) -> Result<Addresses, StartError> {
+    let opener = Opener { config, source, stop };
+    let federation = opener.federation(listeners.federation, link, tasks).await?;
+    let care_authentication = opener.authentication(&config.care.issuers)?;
+    let audit_authentication = opener.authentication(config.audit_issuers())?;
+    let desk = || Arc::clone(front) as Arc<dyn FrontDesk>;
+    let care_door = Door::new("care", desk(), care_authentication);
+    let (_care_health, routes) = care::care_routes(&care_door).map_err(|error| StartError::part("reflection", error))?;
+    let care = opener.local("care", &config.care, listeners.care, routes, tasks).await?;
+    let (_audit_health, routes) = audit::audit_routes(&Door::new("audit", desk(), audit_authentication));
+    let audit = opener.local("audit", &config.audit, listeners.audit, routes, tasks).await?;
+    let admin_authentication = opener.authentication(&config.care.issuers)?;
+    let (_admin_health, routes) = admin::admin_routes(&Door::new("admin", desk(), admin_authentication));
+    let admin = opener.admin(listeners.admin, routes, tasks).await?;
+    Ok(Addresses { federation, care, audit, admin })
+}
+
+struct Opener<'a> {
+    config: &'a Config,
+    source: &'a Arc<dyn Source>,
+    stop: &'a watch::Receiver<bool>,
+}
+
+impl Opener<'_> {
+    async fn federation(
+        &self,
+        listener: Option<StdListener>,
+        link: &Link,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<std::net::SocketAddr, StartError> {
+        let door = &self.config.federation;
+        let (listener, address) = bound(listener, door.listen, "federation door").await?;
+        let directory = Arc::clone(&link.directory);
+        let admit: Admit = Arc::new(move |identity| admit_peer(&*directory, identity));
+        let tls = self.server_tls("federation", ClientAuth::Organization, Some(admit), &door.files())?;
+        let (reporter, health) = health::health();
+        health::say(&reporter, true).await;
+        let routes = Routes::new(link.door.exchange()).add_service(link.door.sync()).add_service(health).prepare();
+        self.run(listener, tls, routes, tasks);
+        Ok(address)
+    }
+
+    async fn local(
+        &self,
+        name: &'static str,
+        door: &LocalDoor,
+        listener: Option<StdListener>,
+        routes: Routes,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<std::net::SocketAddr, StartError> {
+        let (listener, address) = bound(listener, door.listen, "local door").await?;
+        let auth = if door.trust.is_some() { ClientAuth::OptionalClient } else { ClientAuth::Off };
+        let files = Files {
+            certificate: door.certificate.clone(),
+            key: door.key.clone(),
+            trust: door.trust.clone().unwrap_or_else(|| self.config.federation.trust.clone()),
+        };
+        let tls = self.server_tls(name, auth, None, &files)?;
+        self.run(listener, tls, routes, tasks);
+        Ok(address)
+    }
+
+    async fn admin(
+        &self,
+        listener: Option<StdListener>,
+        routes: Routes,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Option<std::net::SocketAddr>, StartError> {
+        if let Some((listen, files)) = self.config.admin.tls() {
+            let (listener, address) = bound(listener, listen, "admin door").await?;
+            let tls = self.server_tls("admin", ClientAuth::Client, None, &files)?;
+            self.run(listener, tls, routes, tasks);
+            return Ok(Some(address));
+        }
+        let Some(path) = &self.config.admin.socket else { return Ok(None) };
+        // A socket file left by a process that is gone; a live one would still hold the store's lock.
+        if path.exists() {
+            std::fs::remove_file(path).map_err(|error| StartError::part("admin socket", error))?;
+        }
+        let listener = tokio::net::UnixListener::bind(path).map_err(|error| StartError::part("admin socket", error))?;
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .map_err(|error| StartError::part("admin socket", error))?;
+        let incoming = tls::accept_unix(listener, "admin", self.config.limits.accept());
+        let serve = tls::http2_server(&self.config.limits.http2())
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, stopped(self.stop.clone()));
+        tasks.spawn(async move { report(serve.await) });
+        Ok(None)
+    }
+
+    fn server_tls(&self, name: &'static str, auth: ClientAuth, admit: Option<Admit>, files: &Files) -> Result<Arc<ServerTls>, StartError> {
+        let material = Material::from_files(files).map_err(|error| StartError::part("certificate", error))?;
+        ServerTls::new(name, auth, admit, material, tls_clock(self.source)).map_err(|error| StartError::part("certificate", error))
+    }
+
+    fn run(&self, listener: TcpListener, tls: Arc<ServerTls>, routes: Routes, tasks: &mut JoinSet<()>) {
+        let incoming = tls::accept(listener, tls, self.config.limits.accept());
+        let serve = tls::http2_server(&self.config.limits.http2())
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, stopped(self.stop.clone()));
+        tasks.spawn(async move { report(serve.await) });
+    }
+
+    fn authentication(&self, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
+        let mut ready = Vec::with_capacity(issuers.len());
+        for issuer in issuers {
+            let settings = IssuerConfig {
+                issuer: issuer.issuer.clone(),
+                audience: issuer.audience.clone(),
+                algorithm: format!("{:?}", issuer.algorithm),
+                jwks: issuer.jwks.clone(),
+                two_factor: issuer.two_factor_acr.clone(),
+            };
+            ready.push(Issuer::load(&settings).map_err(|error| StartError::part("identity provider", error))?);
+        }
+        Ok(Arc::new(Authentication::new(self.config.organization.clone(), ready, self.config.admin.operators.clone())))
+    }
+}
+
+/// Whether a peer's certificate is one of its party record. A party without a record may come in to bring one.
+fn admit_peer(directory: &dyn Directory, identity: &schakel_certs::identity::Identity) -> Result<(), String> {
+    let schakel_certs::identity::Subject::Organization(org) = &identity.subject else {
+        return Err("not a gateway's certificate".to_owned());
+    };
+    let peer = directory.peer(org).map_err(|refusal| refusal.to_string())?;
+    if peer.spki.contains(&identity.spki) { Ok(()) } else { Err(format!("the certificate is not in the party record of {org}")) }
+}
+
+async fn bound(
+    listener: Option<StdListener>,
+    listen: std::net::SocketAddr,
+    what: &'static str,
+) -> Result<(TcpListener, std::net::SocketAddr), StartError> {
+    let listener = match listener {
+        Some(listener) => {
+            listener.set_nonblocking(true).map_err(|error| StartError::part(what, error))?;
+            TcpListener::from_std(listener)
+        }
+        None => TcpListener::bind(listen).await,
+    };
+    let listener = listener.map_err(|error| StartError::part(what, format!("{listen}: {error}")))?;
+    let address = listener.local_addr().map_err(|error| StartError::part(what, error))?;
+    Ok((listener, address))
+}
+
+fn tls_clock(source: &Arc<dyn Source>) -> tls::Clock {
+    Arc::new(SourceClock(Arc::clone(source)))
+}
+
+/// Certificates are judged by the same clock as everything else.
+#[derive(Debug)]
+struct SourceClock(Arc<dyn Source>);
+
+impl rustls::time_provider::TimeProvider for SourceClock {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        let seconds = u64::try_from(self.0.now().as_second()).ok()?;
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+fn report(served: Result<(), tonic::transport::Error>) {
+    if let Err(error) = served {
+        tracing::error!(error = %error, "a door closed");
+    }
+}

@@ -1,0 +1,330 @@
+//! What a configuration promises and what it speaks of: values that fit together, keys that can be read, certificates that are ours.
+
+mod agreements;
+mod doors;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use aws_lc_rs::rand::SystemRandom;
+use jiff::Timestamp;
+use jsonwebtoken::Algorithm;
+
+use super::keys::{self, KeyFileError};
+use super::{AdminDoor, Config, Issuer, Problem, StoreKind};
+use crate::vault::FileKey;
+
+/// Longest name or text in a configuration, in characters.
+const MAX_TEXT: usize = 200;
+/// Most connections, handshakes or streams a bound may allow.
+const MAX_BOUND: usize = 100_000;
+/// Most documents, keys or issuers in one list.
+const MAX_LIST: usize = 100;
+
+/// Whether addresses are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// Each is opened and closed again.
+    Try,
+    /// The gateway runs now, and has them open itself.
+    InUse,
+}
+
+type Both<'a> = (&'a str, &'a str);
+
+const FILL_IN: Both<'static> = ("Vul een korte tekst in.", "Fill in a short text.");
+const READ_KEY: Both<'static> = (
+    "Maak de sleutel met `schakel keys new`, of geef de eigenaar alleen het recht te lezen.",
+    "Make the key with `schakel keys new`, or let its owner alone read it.",
+);
+
+/// What can be seen in the text alone. Empty when it holds together.
+#[must_use]
+pub(super) fn values(config: &Config) -> Vec<Problem> {
+    let mut found = Found { config, problems: Vec::new() };
+    found.texts();
+    found.store();
+    found.issuers();
+    found.admin();
+    found.bounds();
+    found.addresses();
+    found.problems
+}
+
+/// Everything the configuration names: files, folders, certificates, addresses, documents.
+pub(super) fn surroundings(config: &Config, now: Timestamp, ports: Ports) -> Vec<Problem> {
+    let mut found = Found { config, problems: Vec::new() };
+    found.data();
+    found.keys();
+    found.doors(now);
+    found.token_keys();
+    found.documents(now);
+    if ports == Ports::Try {
+        found.ports();
+    }
+    found.problems
+}
+
+struct Found<'a> {
+    config: &'a Config,
+    problems: Vec<Problem>,
+}
+
+impl Found<'_> {
+    fn error(&mut self, path: impl Into<String>, what: Both<'_>, remedy: Both<'_>) {
+        self.problems.push(Problem::error(path, what, remedy));
+    }
+
+    fn warning(&mut self, path: impl Into<String>, what: Both<'_>, remedy: Both<'_>) {
+        self.problems.push(Problem::error(path, what, remedy).warning());
+    }
+
+    fn unless(&mut self, holds: bool, path: &str, what: Both<'_>, remedy: Both<'_>) {
+        if !holds {
+            self.error(path, what, remedy);
+        }
+    }
+
+    /// Reports why something cannot be read; the words of the system are English.
+    fn failed(&mut self, path: impl Into<String>, why: &dyn std::fmt::Display, remedy: Both<'_>) {
+        self.error(path, (&format!("is niet bruikbaar ({why})."), &format!("cannot be used ({why}).")), remedy);
+    }
+
+    fn texts(&mut self) {
+        let config = self.config;
+        let mut texts = vec![("gateway", &config.gateway), ("responsible.function", &config.responsible.function)];
+        texts.extend(
+            config.file_drop.iter().flat_map(|drop| {
+                [("file_drop.function", &drop.function), ("file_drop.name", &drop.name), ("file_drop.client", &drop.client)]
+            }),
+        );
+        for (path, text) in texts {
+            let fits = (1..=MAX_TEXT).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
+            self.unless(fits, path, ("is leeg of te lang.", "is empty or too long."), FILL_IN);
+        }
+        let name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        self.unless(
+            name(&config.gateway),
+            "gateway",
+            ("is geen naam.", "is not a name."),
+            ("Gebruik letters, cijfers, -, . en _.", "Use letters, digits, -, . and _."),
+        );
+    }
+
+    fn store(&mut self) {
+        let store = &self.config.store;
+        let (wrong, belongs) = match store.kind {
+            StoreKind::Sqlite => (store.url_file.is_some().then_some("store.url_file"), "postgres"),
+            StoreKind::Postgres => (store.path.is_some().then_some("store.path"), "sqlite"),
+        };
+        if let Some(path) = wrong {
+            self.error(
+                path,
+                (&format!("hoort bij kind = \"{belongs}\"."), &format!("belongs to kind = \"{belongs}\".")),
+                ("Haal het weg of verander kind.", "Remove it or change kind."),
+            );
+        }
+        self.unless(
+            store.kind == StoreKind::Sqlite || store.url_file.is_some(),
+            "store.url_file",
+            ("ontbreekt.", "is missing."),
+            ("Noem het bestand (rechten 0600) met de URL van de database.", "Name the file (mode 0600) that holds the database URL."),
+        );
+        let bound = (Some(1), "1", "1000", 1000);
+        self.at_most("store.readers", store.readers.map(|count| count as usize), bound);
+        self.at_most("store.reserve_mib", store.reserve_mib.map(|mib| mib as usize), (None, "0", "1024", 1024));
+    }
+
+    /// A number between a least (none: zero) and a most.
+    fn at_most(&mut self, path: &str, value: Option<usize>, (least, low, high, most): (Option<usize>, &str, &str, usize)) {
+        let fits = value.is_none_or(|value| (least.unwrap_or(0)..=most).contains(&value));
+        self.unless(
+            fits,
+            path,
+            ("ligt buiten de grenzen.", "is out of bounds."),
+            (&format!("Kies een getal van {low} tot {high}."), &format!("Choose a number from {low} to {high}.")),
+        );
+    }
+
+    fn issuers(&mut self) {
+        let config = self.config;
+        for (door, issuers) in [("care", &config.care.issuers), ("audit", &config.audit.issuers)] {
+            for (at, issuer) in issuers.iter().enumerate() {
+                self.issuer(&format!("{door}.issuers[{at}]"), issuer);
+            }
+        }
+        self.unless(
+            config.care.trust.is_some() || !config.care.issuers.is_empty(),
+            "care.issuers",
+            ("niemand kan deze deur gebruiken.", "nobody could use this door."),
+            (
+                "Noem een uitgever van tokens (issuers) of een CA van eigen systemen (trust).",
+                "Name an issuer of tokens (issuers) or a CA of your own systems (trust).",
+            ),
+        );
+        self.unless(
+            config.audit_issuers().iter().any(|issuer| !issuer.two_factor_acr.is_empty()),
+            "audit.issuers",
+            (
+                "niemand kan het logboek lezen: geen uitgever meldt twee factoren.",
+                "nobody could read the log: no issuer reports two factors.",
+            ),
+            ("Vul two_factor_acr in bij een uitgever.", "Fill in two_factor_acr of an issuer."),
+        );
+    }
+
+    fn issuer(&mut self, path: &str, issuer: &Issuer) {
+        for (key, text) in [("issuer", &issuer.issuer), ("audience", &issuer.audience)] {
+            let fits = (1..=MAX_TEXT).contains(&text.trim().chars().count());
+            self.unless(fits, &format!("{path}.{key}"), ("is leeg of te lang.", "is empty or too long."), FILL_IN);
+        }
+        let shared = matches!(issuer.algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
+        self.unless(
+            !shared,
+            &format!("{path}.algorithm"),
+            (
+                "is een gedeeld geheim: wie een token kan lezen kan er ook een maken.",
+                "is a shared secret: whoever can check a token can make one.",
+            ),
+            ("Gebruik ES256, ES384, PS256, PS384, PS512, RS256 of EdDSA.", "Use ES256, ES384, PS256, PS384, PS512, RS256 or EdDSA."),
+        );
+    }
+
+    fn admin(&mut self) {
+        let AdminDoor { socket, listen, certificate, key, trust, operators: _ } = &self.config.admin;
+        self.unless(
+            socket.is_some() != listen.is_some(),
+            "admin",
+            ("heeft een socket of een adres nodig, en niet beide.", "needs a socket or an address, and not both."),
+            ("Houd socket of listen over.", "Keep socket or listen."),
+        );
+        for (path, file) in [("admin.certificate", certificate), ("admin.key", key), ("admin.trust", trust)] {
+            self.unless(
+                listen.is_none() || file.is_some(),
+                path,
+                ("ontbreekt.", "is missing."),
+                ("Een adres vraagt certificate, key en trust.", "An address needs certificate, key and trust."),
+            );
+        }
+    }
+
+    fn bounds(&mut self) {
+        let config = self.config;
+        let limits = &config.limits;
+        let counts = [
+            ("limits.connections", limits.connections),
+            ("limits.handshakes", limits.handshakes),
+            ("limits.streams", limits.streams.map(|count| count as usize)),
+        ];
+        for (path, count) in counts {
+            self.at_most(path, count, (Some(1), "1", "100000", MAX_BOUND));
+        }
+        let lists = [
+            ("keys.root", config.keys.root.len()),
+            ("agreements.covenants", config.agreements.covenants.len()),
+            ("agreements.records", config.agreements.records.len()),
+            ("care.issuers", config.care.issuers.len()),
+            ("audit.issuers", config.audit.issuers.len()),
+        ];
+        for (path, length) in lists {
+            self.unless(length <= MAX_LIST, path, ("is te lang.", "is too long."), ("Houd er hoogstens 100 over.", "Keep 100 at most."));
+        }
+        self.unless(
+            !config.keys.root.is_empty(),
+            "keys.root",
+            ("is leeg.", "is empty."),
+            ("Noem het bestand met uw publieke hoofdsleutel.", "Name the file with your public root key."),
+        );
+    }
+
+    fn listening(&self) -> Vec<(&'static str, SocketAddr)> {
+        let config = self.config;
+        let mut all = vec![
+            ("federation.listen", config.federation.listen),
+            ("care.listen", config.care.listen),
+            ("audit.listen", config.audit.listen),
+        ];
+        all.extend(config.admin.listen.map(|address| ("admin.listen", address)));
+        all
+    }
+
+    fn addresses(&mut self) {
+        let mut seen: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+        for (path, address) in self.listening() {
+            if let Some(first) = seen.insert(address, path).filter(|_| address.port() != 0) {
+                self.error(
+                    path,
+                    (&format!("is hetzelfde adres als {first}."), &format!("is the same address as {first}.")),
+                    ("Geef elke deur een eigen poort.", "Give every door a port of its own."),
+                );
+            }
+        }
+    }
+
+    fn ports(&mut self) {
+        for (path, address) in self.listening() {
+            if let Err(error) = TcpListener::bind(address) {
+                self.error(
+                    path,
+                    (&format!("{address} kan niet worden geopend ({error})."), &format!("{address} cannot be opened ({error}).")),
+                    (
+                        "Kies een vrije poort, of gebruik --running als deze gateway nu draait.",
+                        "Choose a free port, or use --running when this gateway runs now.",
+                    ),
+                );
+            }
+        }
+    }
+
+    fn data(&mut self) {
+        let config = self.config;
+        let make = ("Maak de map met rechten 0700.", "Make the folder with mode 0700.");
+        match std::fs::metadata(&config.data) {
+            Err(error) => self.failed("data", &format!("{}: {error}", config.data.display()), make),
+            Ok(found) if !found.is_dir() => self.failed("data", &format!("{} is not a folder", config.data.display()), make),
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => self.warning(
+                "data",
+                ("anderen kunnen deze map in.", "others can enter this folder."),
+                ("Geef de map rechten 0700.", "Give the folder mode 0700."),
+            ),
+            Ok(_) => {}
+        }
+        let mut folders = Vec::new();
+        folders.extend(config.store.path.as_deref().and_then(Path::parent).map(|path| ("store.path", path)));
+        folders.extend(config.admin.socket.as_deref().and_then(Path::parent).map(|path| ("admin.socket", path)));
+        folders.extend(config.file_drop.as_ref().map(|drop| ("file_drop.folder", drop.folder.as_path())));
+        for (path, folder) in folders {
+            let there = folder.as_os_str().is_empty() || folder.is_dir();
+            let what = format!("{}", folder.display());
+            self.unless(
+                there,
+                path,
+                (&format!("de map {what} is er niet."), &format!("the folder {what} is not there.")),
+                ("Maak de map.", "Make the folder."),
+            );
+        }
+    }
+
+    fn keys(&mut self) {
+        let config = self.config;
+        if let Err(error) = FileKey::read(&config.keys.vault, SystemRandom::new()) {
+            self.failed("keys.vault", &error, READ_KEY);
+        }
+        self.key("keys.signing", keys::read_private(&config.keys.signing).map(drop));
+        self.key("keys.log", keys::read_log_signer(&config.keys.log, &config.organization).map(drop));
+        for (at, path) in config.keys.root.iter().enumerate() {
+            self.key(&format!("keys.root[{at}]"), keys::read_public(path).map(drop));
+        }
+        if let Some(path) = config.store.url_file.as_deref().filter(|_| config.store.kind == StoreKind::Postgres) {
+            self.key("store.url_file", keys::read_url(path).map(drop));
+        }
+    }
+
+    fn key(&mut self, path: &str, read: Result<(), KeyFileError>) {
+        if let Err(error) = read {
+            self.failed(path, &error, READ_KEY);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Tokens of the organisation's identity provider: JWT (RFC 7519, RFC 9068, RFC 8725), checked against keys from a file.
+//!
+//! Each issuer has exactly one algorithm, and only its own keys count: what a token says of its own keys (`jku`, `x5u`, `jwk`, `x5c`)
+//! is never looked at. The signature is checked before any claim is.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use schakel_domain::caller::Role;
+use schakel_domain::id::Hash;
+use schakel_domain::person::PersonId;
+use serde::Deserialize;
+
+/// Longest token, in bytes.
+const MAX_TOKEN: usize = 8 * 1024;
+/// How far clocks may differ, in seconds.
+const LEEWAY: u64 = 5;
+/// Most roles read from one token.
+const MAX_ROLES: usize = 32;
+/// Longest name, function or client read from a token, in characters.
+const MAX_TEXT: usize = 100;
+/// The roles a token can give. The others belong to certificates and to the gateway itself.
+const ROLES: [Role; 4] = [Role::Worker, Role::Coordinator, Role::Auditor, Role::Operator];
+
+/// One issuer of tokens, as configured.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// The exact `iss`.
+    pub issuer: String,
+    /// The `aud` that is us.
+    pub audience: String,
+    /// The one algorithm: ES256, ES384, EdDSA, or RS or PS with 256, 384 or 512.
+    pub algorithm: String,
+    /// File with the public keys, a JWK set (RFC 7517).
+    pub jwks: PathBuf,
+    /// Values of `acr` that mean two factors.
+    #[serde(default)]
+    pub two_factor: Vec<String>,
+}
+
+/// Why an issuer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// The key file cannot be read.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The configuration contradicts itself.
+    #[error("issuer `{issuer}`: {problem}")]
+    Config {
+        /// The issuer.
+        issuer: String,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
+}
+
+/// One issuer with its keys.
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    validation: Validation,
+    algorithm: Algorithm,
+    keys: Vec<(String, DecodingKey)>,
+    two_factor: BTreeSet<String>,
+}
+
+impl Issuer {
+    /// Reads an issuer's keys from its file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or as [`Issuer::new`].
+    pub fn load(config: &IssuerConfig) -> Result<Self, IssuerError> {
+        let text = std::fs::read_to_string(&config.jwks)
+            .map_err(|error| IssuerError::File { path: config.jwks.clone(), problem: error.to_string() })?;
+        Self::new(config, &text).map_err(|error| in_file(error, &config.jwks))
+    }
+
+    /// An issuer with the keys of a JWK set. Every key is public, has a `kid` of its own, and fits the algorithm.
+    ///
+    /// # Errors
+    /// What contradicts that.
+    pub fn new(config: &IssuerConfig, jwks: &str) -> Result<Self, IssuerError> {
+        let fail = |problem: String| IssuerError::Config { issuer: config.issuer.clone(), problem };
+        let algorithm = algorithm(&config.algorithm).map_err(fail)?;
+        if config.issuer.is_empty() || config.audience.is_empty() {
+            return Err(fail("issuer and audience are required".to_owned()));
+        }
+        let set: serde_json::Value = serde_json::from_str(jwks).map_err(|error| fail(error.to_string()))?;
+        let private = |key: &serde_json::Value| ["d", "p", "q", "k"].iter().any(|member| key.get(member).is_some());
+        if set["keys"].as_array().is_some_and(|keys| keys.iter().any(private)) {
+            return Err(fail("the key set holds a private or shared key; it must hold public keys only".to_owned()));
+        }
+        let set: JwkSet = serde_json::from_value(set).map_err(|error| fail(error.to_string()))?;
+        let keys: Vec<_> = set.keys.iter().map(|key| usable(key, algorithm)).collect::<Result<_, _>>().map_err(fail)?;
+        let names: BTreeSet<_> = keys.iter().map(|(kid, _)| kid).collect();
+        if keys.is_empty() || names.len() != keys.len() {
+            return Err(fail("expected at least one key, each with a kid of its own".to_owned()));
+        }
+        let two_factor = config.two_factor.iter().cloned().collect();
+        Ok(Self { validation: validation(config, algorithm), algorithm, keys, two_factor })
+    }
+}
+
+fn in_file(error: IssuerError, path: &Path) -> IssuerError {
+    IssuerError::File { path: path.to_path_buf(), problem: error.to_string() }
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    let known =
+        name.parse::<Algorithm>().ok().filter(|algorithm| !matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512));
+    known.ok_or_else(|| format!("algorithm `{name}`: expected ES256, ES384, EdDSA, or RS or PS with 256, 384 or 512"))
+}
+
+fn validation(config: &IssuerConfig, algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation.set_issuer(&[&config.issuer]);
+    validation.set_audience(&[&config.audience]);
+    validation.leeway = LEEWAY;
+    validation.validate_nbf = true;
+    validation
+}
+
+/// A key of the set, if it is one for signatures of this algorithm.
+fn usable(key: &Jwk, algorithm: Algorithm) -> Result<(String, DecodingKey), String> {
+    let kid = key.common.key_id.clone().ok_or("a key without kid")?;
+    let fits = match &key.algorithm {
+        AlgorithmParameters::RSA(_) => !matches!(algorithm, Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA),
+        AlgorithmParameters::EllipticCurve(params) => match algorithm {
+            Algorithm::ES256 => params.curve == EllipticCurve::P256,
+            Algorithm::ES384 => params.curve == EllipticCurve::P384,
+            _ => false,
+        },
+        AlgorithmParameters::OctetKeyPair(params) => algorithm == Algorithm::EdDSA && params.curve == EllipticCurve::Ed25519,
+        _ => false,
+    };
+    let says = key.common.key_algorithm.is_none_or(|says| format!("{says:?}") == format!("{algorithm:?}"));
+    let signs = matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature));
+    if !fits || !says || !signs {
+        return Err(format!("key `{kid}` is not one for {algorithm:?} signatures"));
+    }
+    DecodingKey::from_jwk(key).map(|decoding| (kid, decoding)).map_err(|error| error.to_string())
+}
+
+/// What a good token says.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) person: PersonId,
+    pub(super) name: String,
+    pub(super) function: Option<String>,
+    pub(super) client: String,
+    pub(super) roles: BTreeSet<Role>,
+    pub(super) two_factor: bool,
+    pub(super) bound_to: Option<Hash>,
+    pub(super) until: Option<Timestamp>,
+}
+
+/// The claims that are read. Times are whole numbers: a text that looks like one is refused here, whatever the library does.
+#[derive(Debug, Deserialize)]
+struct Claims {
+    #[serde(rename = "iss")]
+    issuer: String,
+    #[serde(rename = "sub")]
+    subject: String,
+    #[serde(rename = "exp")]
+    expires: u64,
+    #[serde(rename = "iat")]
+    issued: u64,
+    #[serde(default, rename = "nbf")]
+    _not_before: Option<u64>,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    acr: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    function: Option<String>,
+    #[serde(default)]
+    client_id: Option<String>,
+    #[serde(default)]
+    cnf: Option<Confirmation>,
+}
+
+/// Binding to a certificate (RFC 8705). A kind of binding we cannot check is refused, not ignored.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    #[serde(rename = "x5t#S256")]
+    thumbprint: String,
+}
+
+/// Checks a token against the issuers.
+pub(super) fn verify(issuers: &[Issuer], token: &str, now: Timestamp) -> Result<Verified, &'static str> {
+    const BAD: &str = "the token is not valid here";
+    if token.len() > MAX_TOKEN {
+        return Err("the token is too long");
+    }
+    let header = decode_header(token).map_err(|_| BAD)?;
+    let kid = acceptable(&header)?;
+    // Two issuers may use the same kid: the one whose key made the signature and whose name is in the token is meant.
+    let candidates = issuers.iter().filter(|issuer| issuer.algorithm == header.alg);
+    for issuer in candidates {
+        let Some((_, key)) = issuer.keys.iter().find(|(known, _)| known == kid) else { continue };
+        if let Ok(good) = decode::<Claims>(token, key, &issuer.validation) {
+            return said(issuer, good.claims, now);
+        }
+    }
+    Err(BAD)
+}
+
+/// The key a header names, when the header is one of a token for us.
+fn acceptable(header: &Header) -> Result<&str, &'static str> {
+    let kind = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if !matches!(kind.as_str(), "jwt" | "at+jwt" | "application/at+jwt") {
+        return Err("expected a token of type at+jwt or JWT");
+    }
+    if header.crit.is_some() || header.enc.is_some() || header.zip.is_some() || header.extras.inner().contains_key("b64") {
+        return Err("the token asks for something this door does not do");
+    }
+    header.kid.as_deref().ok_or("the token names no key")
+}
+
+fn said(issuer: &Issuer, claims: Claims, now: Timestamp) -> Result<Verified, &'static str> {
+    if i64::try_from(claims.issued).map_or(true, |issued| issued > now.as_second() + LEEWAY as i64) {
+        return Err("the token was issued in the future");
+    }
+    let person = PersonId::parse(&claims.subject).map_err(|_| "the token's sub is not an id of a person")?;
+    let bound_to = claims.cnf.map(|cnf| thumbprint(&cnf.thumbprint).ok_or("the token's binding cannot be read")).transpose()?;
+    let roles = claims.roles.iter().take(MAX_ROLES).filter_map(|name| name.parse().ok()).filter(|role| ROLES.contains(role));
+    Ok(Verified {
+        name: plain(claims.name).unwrap_or_else(|| person.as_str().to_owned()),
+        function: plain(claims.function),
+        client: plain(claims.client_id).or_else(|| plain(Some(claims.issuer))).unwrap_or_default(),
+        roles: roles.collect(),
+        two_factor: claims.acr.is_some_and(|acr| issuer.two_factor.contains(&acr)),
+        until: i64::try_from(claims.expires).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        person,
+        bound_to,
+    })
+}
+
+/// A short text without control characters, or nothing.
+fn plain(text: Option<String>) -> Option<String> {
+    let text: String = text?.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn thumbprint(text: &str) -> Option<Hash> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    bytes.try_into().ok().map(Hash)
+}

@@ -1,0 +1,203 @@
+//! The arrows of the house (ARCHITECTURE.md): who may name whom, and what no file may hold.
+//!
+//! Read as text, so that a broken arrow is told by file and line. An arrow between crates is kept by cargo; these are the others.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// All crates' sources, `proto` (generated) excepted.
+const CRATES: [&str; 7] = ["adapters", "certs", "gateway/domain", "gateway/src", "gateway/tests", "gateway/verify", "tests"];
+
+/// What the domain may be built on: mathematics, formats and types. Nothing that opens, waits, draws lots or talks.
+const DOMAIN_DEPENDENCIES: [&str; 8] = ["aws-lc-rs", "base64", "jiff", "serde", "serde_json", "thiserror", "toml", "uuid"];
+
+/// What the offline verifier may be built on: an auditor must be able to read all of it.
+const VERIFIER_DEPENDENCIES: [&str; 4] = ["schakel-domain", "clap", "serde_json", "thiserror"];
+
+/// A file with more lines of code than this has more than one job. Comments do not count, so that nobody saves on them; nor do tests.
+const MOST_LINES: usize = 500;
+
+/// In a folder (or file), none of these words. The reason is shown when it happens.
+const NEVER: [(&str, &[&str], &str); 8] = [
+    (
+        "gateway/domain/src",
+        &["schakel_proto", "tokio", "tonic", "sqlx", "async fn", "std::net::Tcp", "std::net::Udp", "std::fs"],
+        "the domain is pure",
+    ),
+    (
+        "gateway/src/desk",
+        &["crate::doors", "crate::courier", "crate::tls", "crate::cli", "schakel_adapters", "sqlx", "tonic"],
+        "the desk only decides",
+    ),
+    ("gateway/src/store", &["crate::desk", "crate::doors", "crate::courier", "crate::wire", "schakel_proto"], "the store knows no care"),
+    ("gateway/src/courier", &["crate::doors", "sqlx"], "the courier sends, it does not let in"),
+    ("gateway/src/ledger", &["crate::doors", "crate::courier", "crate::wire", "sqlx"], "the ledger signs and proves what the store holds"),
+    ("gateway/src/wire", &["crate::desk", "crate::doors", "crate::courier", "dyn Store", "sqlx"], "the wire only translates"),
+    ("gateway/src/doors", &["sqlx", "crate::store::sqlite", "crate::store::postgres"], "a door hands to the desk"),
+    ("adapters/src", &["schakel_proto", "tonic", "sqlx", "tokio"], "an adapter only translates"),
+];
+
+/// A word that belongs to some places alone.
+const ONLY: [(&str, &[&str], &str); 2] = [
+    ("sqlx::", &["gateway/src/store", "gateway/tests"], "SQL lives in the store"),
+    (
+        "schakel_proto",
+        &[
+            "gateway/src/wire",
+            "gateway/src/doors",
+            "gateway/src/courier",
+            "gateway/src/batch",
+            "gateway/src/cli",
+            "gateway/src/demo",
+            "gateway/tests",
+            "tests",
+        ],
+        "inside the gateway only domain types are known",
+    ),
+];
+
+/// What no source file may hold, tests included.
+const NOWHERE: [&str; 6] = ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "/work/"];
+
+#[test]
+fn the_domain_and_the_verifier_depend_on_what_is_listed_and_nothing_else() {
+    for (manifest, allowed) in [("gateway/domain", &DOMAIN_DEPENDENCIES[..]), ("gateway/verify", &VERIFIER_DEPENDENCIES[..])] {
+        let found = dependencies(&root().join(manifest).join("Cargo.toml"));
+
+        let unlisted: Vec<_> = found.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+
+        assert!(unlisted.is_empty(), "{manifest} depends on {unlisted:?}: list them here, with a reason in the commit, or do without");
+    }
+}
+
+#[test]
+fn no_part_names_a_part_it_must_not_know() {
+    let broken = findings(|path, line| {
+        let never = NEVER.iter().filter(|(place, ..)| lies_in(path, place) && !is_test(path));
+        never.filter(|(_, words, _)| words.iter().any(|word| line.contains(word))).map(|(.., why)| *why).next()
+    });
+
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn sql_and_wire_messages_stay_where_they_belong() {
+    let broken = findings(|path, line| {
+        let elsewhere = ONLY.iter().filter(|(word, places, _)| line.contains(word) && !places.iter().any(|place| lies_in(path, place)));
+        elsewhere.map(|(.., why)| *why).next()
+    });
+
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn nothing_unwraps_outside_tests() {
+    let broken = findings(|path, line| (!is_test(path) && line.contains(".unwrap()")).then_some("say why it cannot fail, or refuse"));
+
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_file_says_its_job_and_has_only_one() {
+    let broken: Vec<_> = sources().into_iter().filter_map(|(path, text)| shape(&path, &text)).collect();
+
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn no_file_holds_an_unfinished_thought_or_a_path_of_one_machine() {
+    let broken: Vec<_> = sources()
+        .into_iter()
+        .flat_map(|(path, text)| {
+            NOWHERE.into_iter().filter(move |word| text.contains(word)).map(move |word| format!("{}: {word}", path.display()))
+        })
+        .collect();
+
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What is wrong with the shape of a file.
+fn shape(path: &Path, text: &str) -> Option<String> {
+    if path.file_name().is_some_and(|name| name == "mod.rs") {
+        return Some(format!("{}: a module is name.rs + name/", path.display()));
+    }
+    if is_test(path) {
+        return None;
+    }
+    if !text.starts_with("//!") {
+        return Some(format!("{}: does not open with //!", path.display()));
+    }
+    let lines = working_lines(text).filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count();
+    (lines > MOST_LINES).then(|| format!("{}: {lines} lines of code, at most {MOST_LINES}", path.display()))
+}
+
+/// Lines for which `judge` gives a reason, with file and number. Comments and the tests at the end of a file are left out.
+fn findings(judge: impl Fn(&Path, &str) -> Option<&'static str>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        for (number, line) in working_lines(&text).enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            found.extend(judge(&path, line).map(|why| format!("{}:{}: {} ({why})", path.display(), number + 1, line.trim())));
+        }
+    }
+    found
+}
+
+/// The lines above the tests at the end of a file.
+fn working_lines(text: &str) -> impl Iterator<Item = &str> {
+    let end = text.lines().position(|line| line.starts_with("mod ") && line.contains("tests {")).unwrap_or(usize::MAX);
+    text.lines().take(end)
+}
+
+/// Whether the path is this file or lies below this folder: `gateway/src/desk` is `desk.rs` and `desk/`.
+fn lies_in(path: &Path, place: &str) -> bool {
+    path.starts_with(place) || path == Path::new(&format!("{place}.rs"))
+}
+
+/// Whether a file holds nothing but tests, or what only tests use.
+fn is_test(path: &Path) -> bool {
+    let mut parts = path.components().map(|part| part.as_os_str().to_string_lossy());
+    parts.any(|part| part == "tests" || part == "tests.rs" || part == "contract.rs" || part == "examples")
+}
+
+/// Every source file of ours but this one, with its text; paths from the root of the repository.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for folder in CRATES {
+        collect(&root().join(folder), &mut files);
+    }
+    assert!(files.len() > 40, "the sources were not found");
+    let named = files.into_iter().map(|file| (file.strip_prefix(root()).unwrap().to_owned(), fs::read_to_string(&file).unwrap()));
+    named.filter(|(path, _)| !lies_in(path, "tests/architecture")).collect()
+}
+
+/// Adds the Rust files below a folder.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            collect(&entry, files);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            files.push(entry);
+        }
+    }
+}
+
+/// Names under `[dependencies]` of a manifest.
+fn dependencies(manifest: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(manifest).unwrap();
+    let section = text.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
+    section
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The root of the repository.
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
