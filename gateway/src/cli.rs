@@ -8,6 +8,7 @@ mod audit;
 mod certs;
 mod config;
 mod covenant;
+mod demo;
 mod files;
 mod keys;
 mod record;
@@ -91,6 +92,8 @@ commands! {
     Config => config;
     /// Print what builders of other systems need
     Api => api;
+    /// Play a crisis with several organisations on this machine
+    Demo => demo;
 }
 
 /// A gateway for youth crisis care: ask each other's expertise, hand cases over, under a covenant all signed.

@@ -73,7 +73,7 @@ fn hello(organization: &str, addresses: &Addresses, json: bool) -> String {
         });
         return format!("{line}\n");
     }
-    let admin = admin.map_or_else(|| "socket".to_owned(), |address| address);
+    let admin = admin.unwrap_or_else(|| "socket".to_owned());
     format!("{organization} open: federation {}  care {}  audit {}  admin {admin}\n", addresses.federation, addresses.care, addresses.audit)
 }
 

@@ -52,13 +52,14 @@ impl Desk {
             }
             CareAct::Advise { consultation, text } => {
                 let mut doc = self.seen_consultation(*consultation).await?;
-                doc.sealed.advice.push(text.clone());
+                doc.sealed.advise(text)?;
                 doc.sealed.by.insert(self.parts.me.clone(), write.actor.clone());
                 let content = Hash::sha256(text.as_bytes());
                 self.candidate_act(draft, by, EventCode::ConsultationAdvised, doc, candidate::Input::Advise { content }).await
             }
-            CareAct::CancelConsultation { consultation, .. } => {
-                let doc = self.seen_consultation(*consultation).await?;
+            CareAct::CancelConsultation { consultation, reason } => {
+                let mut doc = self.seen_consultation(*consultation).await?;
+                doc.sealed.notes.insert(self.parts.me.clone(), reason.clone());
                 self.requester_act(draft, by, EventCode::ConsultationClosed, doc, requester::Input::Cancel).await
             }
             CareAct::CloseConsultation { consultation } => {
@@ -83,10 +84,8 @@ impl Desk {
         let known = self.known_of(ask, case.as_ref(), draft.now);
         let grants = self.grants(ask, &known, draft.now)?;
         let first = grants.first().ok_or_else(|| internal("finding whom to ask"))?;
-        let order: Vec<OrgId> = if ask.candidates.is_empty() { first.candidates.clone() } else { ask.candidates.clone() };
-        for org in &order {
-            self.parts.agreements.may_start(org, draft.now)?;
-        }
+        let order = self.order(ask, first, draft.now)?;
+        self.check_continues(ask).await?;
         let findings = anonymous_findings(ask)?;
         let travels = trim(&known, &first.mask.fields, &first.mask.protected, &ask.needed);
         let package = if case.is_some() { crate::wire::dossier::encode_dossier(&travels) } else { Vec::new() };
@@ -132,7 +131,7 @@ impl Desk {
             sealed: sealed_question(ask, &travels, package),
         };
         if let Some(case) = &mut case {
-            case.clear.consultations.push(id);
+            keep_question(&mut case.clear, id)?;
         }
         let code = if ask.continues.is_some() { EventCode::ConsultationUpgraded } else { EventCode::ConsultationAsked };
         let ground = doc.clear.ground.clone();
@@ -176,7 +175,36 @@ impl Desk {
         }
         let grants: Result<Vec<Grant>, Refusal> =
             ask.candidates.iter().map(|org| self.parts.agreements.permits(&wish(Some(org)), now)).collect();
-        Ok(grants?)
+        let grants = grants?;
+        // One question carries one dataset: that of the clause it is asked under.
+        if grants.iter().any(|grant| (&grant.covenant, &grant.clause) != (&grants[0].covenant, &grants[0].clause)) {
+            return Err(Refusal::field("candidates", "expected organisations under one clause; ask the others separately").into());
+        }
+        Ok(grants)
+    }
+
+    /// Whom to ask, in order. By the covenant's order, those with whom nothing new may start now are passed over.
+    fn order(&self, ask: &Ask, grant: &Grant, now: jiff::Timestamp) -> Result<Vec<OrgId>, Stop> {
+        let may = |org: &&OrgId| self.parts.agreements.may_start(org, now);
+        if !ask.candidates.is_empty() {
+            ask.candidates.iter().try_for_each(|org| may(&org))?;
+            return Ok(ask.candidates.clone());
+        }
+        let order: Vec<OrgId> = grant.candidates.iter().filter(|org| may(org).is_ok()).cloned().collect();
+        match grant.candidates.first() {
+            Some(first) if order.is_empty() => Err(may(&first).err().map_or_else(|| internal("finding whom to ask"), Stop::Refused)),
+            _ => Ok(order),
+        }
+    }
+
+    /// Only an anonymous question of our own is continued by name.
+    async fn check_continues(&self, ask: &Ask) -> Result<(), Stop> {
+        let Some(continued) = ask.continues else { return Ok(()) };
+        let doc: Doc<ConsultationRecord> = self.find(&continued.to_string()).await?;
+        if doc.clear.side == Side::Sender && doc.clear.case.is_none() && matches!(ask.about, Whom::Case(_)) {
+            return Ok(());
+        }
+        Err(Refusal::field("continues", "expected an anonymous question of ours, continued by name").into())
     }
 
     async fn seen_consultation(&self, seen: Seen<ConsultationId>) -> Result<Doc<ConsultationRecord>, Stop> {
@@ -257,6 +285,7 @@ impl Desk {
         let clock = self.clock();
         let by = By { caller: &clock, actor: None, second: None };
         let mut case = self.case_of(&doc).await?;
+        let code = if step.facts.contains(&Fact::Escalated) { EventCode::ConsultationEscalated } else { code };
         doc.clear.revision += 1;
         self.trace(draft, code, by, self.about_consultation(&doc, case.as_ref()), Rule::Protocol("expertise"), None).await?;
         self.requester_step(draft, &mut doc, case.as_mut(), step).await?;
@@ -448,7 +477,10 @@ fn candidate_fact(draft: &mut Draft<'_>, doc: &mut Doc<ConsultationRecord>, fact
             doc.clear.advised = true;
             draft.event("consultation.advised", name, "advised");
         }
-        candidate::Fact::Closed => draft.event("consultation.closed", name, "closed"),
+        candidate::Fact::Closed => {
+            draft.clear_timer(bid_timer(id));
+            draft.event("consultation.closed", name, "closed");
+        }
     }
 }
 
@@ -490,6 +522,18 @@ fn anonymous_findings(ask: &Ask) -> Result<Vec<schakel_domain::dossier::Finding>
 /// What the protocol refuses, as people are told.
 pub(super) fn refuse_step(rejected: schakel_domain::expertise::Rejected) -> Stop {
     Refusal::new(Stage::State, rejected.reason()).because(rejected.to_string()).into()
+}
+
+/// Questions about one case that are kept.
+const MAX_QUESTIONS: usize = 512;
+
+/// Notes a question on its case.
+pub(super) fn keep_question(case: &mut CaseRecord, id: ConsultationId) -> Result<(), Stop> {
+    if case.consultations.len() >= MAX_QUESTIONS {
+        return Err(Refusal::new(Stage::State, Reason::QuotaExceeded).because("questions about one case").into());
+    }
+    case.consultations.push(id);
+    Ok(())
 }
 
 fn not_open() -> Stop {
