@@ -88,6 +88,10 @@ class Federation:
         self.path = pathlib.Path(path)
         self.organizations = {entry["id"]: entry for entry in json.loads(self.path.read_text())["organizations"]}
 
+    def party_record(self, organization):
+        """The signed record that this organisation hands to all others."""
+        return (self.path.parent / "agreements" / f"{organization.replace(':', '-')}.json").read_bytes()
+
     def gateway(self, organization):
         return Gateway(self.organizations[organization])
 
