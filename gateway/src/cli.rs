@@ -5,13 +5,17 @@
 
 mod api;
 mod audit;
+mod case;
 mod certs;
 mod config;
 mod covenant;
 mod demo;
 mod files;
 mod keys;
+mod outbox;
+mod peer;
 mod record;
+mod remote;
 mod report;
 mod serve;
 
@@ -80,6 +84,12 @@ commands! {
     Serve => serve;
     /// Show, check and export the log of a gateway
     Audit => audit;
+    /// Who is responsible for a case and whom to call; what two people decide together
+    Case => case;
+    /// What waits to be sent: try it now, take it back, send it again
+    Outbox => outbox;
+    /// The other organisations' gateways: how traffic stands, stop it, resume it
+    Peer => peer;
     /// Make, sign, check and explain a covenant
     Covenant => covenant;
     /// Make, sign and check a party record: endpoint, keys, telephones

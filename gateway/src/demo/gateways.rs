@@ -67,7 +67,8 @@ impl Gateways {
             sockets.push(place.listeners);
             lines.push(place.line);
         }
-        let gateways = if processes { Self::Processes(spawn_all(world, sockets).await?) } else { Self::Here(start_all(world, sockets).await?) };
+        let gateways =
+            if processes { Self::Processes(spawn_all(world, sockets).await?) } else { Self::Here(start_all(world, sockets).await?) };
         Ok((gateways, lines))
     }
 

@@ -113,8 +113,7 @@ impl<'a> Player<'a> {
         let lines = world.homes.iter().map(|home| home.key.clone()).zip(lines).collect();
         let (events, changed) = watch::channel(0);
         let mut watching = JoinSet::new();
-        let mut player =
-            Self { scenario, world, clients, lines, names: BTreeMap::new(), case: None, changed, _watching: JoinSet::new() };
+        let mut player = Self { scenario, world, clients, lines, names: BTreeMap::new(), case: None, changed, _watching: JoinSet::new() };
         for organization in &scenario.organizations {
             let (Some(client), Some(person)) = (player.clients.get(&organization.key).cloned(), player.anybody(&organization.key)) else {
                 continue;
@@ -129,7 +128,12 @@ impl<'a> Player<'a> {
     /// Plays one step and waits until what it expects is true.
     pub async fn play(&mut self, step: &Step) -> Played {
         let who = step.who.as_ref().map_or("", OrgKey::as_str);
-        let name = [step.at.to_string().as_str(), who, step.does.name()].iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
+        let name = [step.at.to_string().as_str(), who, step.does.name()]
+            .iter()
+            .filter(|word| !word.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ");
         let mut tampered = None;
         let outcome = match &step.does {
             Does::TamperCopy { of } => self.tamper(of).await.map(|verdict| tampered = Some(verdict)),

@@ -53,7 +53,11 @@ impl<'a> Show<'a> {
     /// The gateways run.
     pub fn started(&mut self, world: &World, took: Duration, processes: bool) {
         let how = if processes { "elk in een eigen proces" } else { "in één proces" };
-        self.line(&format!("  √ {} gateways {how}, elk met eigen database, sleutels en certificaat  {:.1} s", world.homes.len(), took.as_secs_f32()));
+        self.line(&format!(
+            "  √ {} gateways {how}, elk met eigen database, sleutels en certificaat  {:.1} s",
+            world.homes.len(),
+            took.as_secs_f32()
+        ));
         self.line("");
         let head = format!("  {:8}  {:names$}  {:SENTENCE$}  verantwoordelijk", "tijd", "wie", "wat", names = self.names);
         self.line(&self.paint("2", &head));
@@ -102,10 +106,14 @@ impl<'a> Show<'a> {
         for verdict in &report.tampered {
             let found = verdict.found.map_or_else(|| "niet gevonden".to_owned(), |index| format!("gevonden op regel {index}"));
             let changed = verdict.changed;
-            self.line(&format!("  {} geknoei: één teken veranderd in regel {changed} van een kopie, {found}", sign(verdict.as_it_should())));
+            self.line(&format!(
+                "  {} geknoei: één teken veranderd in regel {changed} van een kopie, {found}",
+                sign(verdict.as_it_should())
+            ));
         }
         let failed = report.steps.iter().filter(|step| !step.ok).count();
-        let told = if failed == 0 { format!("alle {} stappen klopten", report.steps.len()) } else { format!("{failed} stappen klopten niet") };
+        let told =
+            if failed == 0 { format!("alle {} stappen klopten", report.steps.len()) } else { format!("{failed} stappen klopten niet") };
         self.line(&format!("  {} {told}  {:.1} s", sign(failed == 0), took.as_secs_f32()));
     }
 

@@ -26,8 +26,8 @@ use zeroize::Zeroizing;
 
 use super::scenario::{OrgKey, Organization, Scenario};
 use crate::config::keys;
-pub use tokens::TokenRole;
 use tokens::Issuer;
+pub use tokens::TokenRole;
 
 /// Name of each organisation's own system, in its certificate and in the log.
 pub(super) const SYSTEM: &str = "ecd";
@@ -186,7 +186,8 @@ fn sign_covenant(path: &Path, scenario: &Scenario, secrets: &[Secrets]) -> Resul
     let mut document = scenario.covenant.clone();
     let played = |id| scenario.organizations.iter().position(|organization| organization.id == id);
     let mut signers = Vec::new();
-    let absent = (0..document.parties.len()).map(|_| Ok(SecretKey::from_seed(&*random::<32>()?)?)).collect::<Result<Vec<_>, WorldError>>()?;
+    let absent =
+        (0..document.parties.len()).map(|_| Ok(SecretKey::from_seed(&*random::<32>()?)?)).collect::<Result<Vec<_>, WorldError>>()?;
     let parties: Vec<_> = document.parties.iter().map(|party| party.id.clone()).collect();
     for (party, spare) in parties.into_iter().zip(&absent) {
         let key = played(party.clone()).and_then(|index| secrets.get(index)).map_or(spare, |secrets| &secrets.root);
@@ -250,7 +251,8 @@ fn make_home(
     let (tokens, holders) = tokens::write_roles(&dir.join("tokens"), &issuer, organization, now)?;
     let people = organization.people.iter().map(|(name, actor)| Ok((name.clone(), issuer.person(actor, now)?)));
     let people = people.collect::<Result<_, WorldError>>()?;
-    let (_, client_certificate, client_key) = files.clients.first().cloned().ok_or_else(|| anyhow::anyhow!("no certificate for {SYSTEM}"))?;
+    let (_, client_certificate, client_key) =
+        files.clients.first().cloned().ok_or_else(|| anyhow::anyhow!("no certificate for {SYSTEM}"))?;
     let records: Vec<PathBuf> = scenario.organizations.iter().map(|organization| agreements.join(record_file(organization))).collect();
     let home = Home {
         key: organization.key.clone(),

@@ -44,7 +44,12 @@ impl Desk {
             led_by: vec![self.parts.me.clone()],
             ..new_case(case, self.parts.me.clone(), key, draft.now)
         };
-        let doc = Doc { id: case.to_string(), version: 0, clear: record, sealed: CaseSealed { dossier: dossier.clone(), ..CaseSealed::default() } };
+        let doc = Doc {
+            id: case.to_string(),
+            version: 0,
+            clear: record,
+            sealed: CaseSealed { dossier: dossier.clone(), ..CaseSealed::default() },
+        };
         let by = By { caller, actor: Some(&write.actor), second: None };
         self.trace(draft, EventCode::CaseOpened, by, self.about_case(&doc), Rule::Roles(write.act.act()), None).await?;
         draft.put(&doc).await?;

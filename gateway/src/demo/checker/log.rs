@@ -4,9 +4,9 @@ use schakel_domain::audit::checkpoint::Checkpoint;
 use schakel_domain::audit::entry::Entry;
 use schakel_domain::audit::tree::{Frontier, leaf_hash};
 
+use super::Violation;
 use super::custody::{self, Change};
 use super::history::{History, Side};
-use super::Violation;
 
 /// Entries are numbered without gaps, hash to their leaves, have every mandatory field, and lead to the signed checkpoint.
 pub(super) fn check_each(history: &History, violations: &mut Vec<Violation>) {
@@ -56,7 +56,8 @@ pub(super) fn check_told(history: &History, violations: &mut Vec<Violation>) {
             let moment = format!("{:.3}", row.at);
             let tells = |entry: &&crate::store::EntryRow| {
                 entry.entry.case.as_deref() == Some(case.as_str())
-                    && Entry::parse(&entry.entry.bytes).is_ok_and(|entry| entry.event.time == moment && codes(change).contains(&&*entry.event.code))
+                    && Entry::parse(&entry.entry.bytes)
+                        .is_ok_and(|entry| entry.event.time == moment && codes(change).contains(&&*entry.event.code))
             };
             if !side.entries.iter().any(|entry| tells(&entry)) {
                 let what = format!("{} of case {case} at {moment} is not in the log", row.event.kind);

@@ -72,9 +72,8 @@ fn without_cause(history: &History, side: &Side, violations: &mut Vec<Violation>
     for (_, case) in changes.filter(|(change, _)| *change == custody::Change::GotToken) {
         let token = |row: &&crate::store::InboxRow| row.thread == case && (row.kind == TRANSFER || row.kind == REFUSAL);
         let got = side.received.iter().find(token);
-        let sent = got.is_some_and(|got| {
-            history.of(&got.peer).is_some_and(|from| from.sent.iter().any(|row| row.message.hash == got.hash))
-        });
+        let sent =
+            got.is_some_and(|got| history.of(&got.peer).is_some_and(|from| from.sent.iter().any(|row| row.message.hash == got.hash)));
         if !sent {
             violations.push(Violation::new("lead-without-transfer", &side.org, format!("case {case}: nobody sent it the token")));
         }

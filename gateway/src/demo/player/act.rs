@@ -216,7 +216,8 @@ impl Player<'_> {
                 let points = read_back.iter().zip(1..);
                 let read_back = points.map(|(words, point)| wire::ReadBack { point, words: words.clone() }).collect();
                 let (first_action, first_action_time) = (first_action.clone(), Some(in_minutes(60)));
-                let accept = care::AcceptHandoverRequest { name, etag, request_id, actor: actor(), read_back, first_action, first_action_time };
+                let accept =
+                    care::AcceptHandoverRequest { name, etag, request_id, actor: actor(), read_back, first_action, first_action_time };
                 service.accept_handover(by(&turn.person, accept)).await.map(drop)?;
             }
             Does::DeclineHandover { code, note, .. } => {
@@ -263,8 +264,7 @@ impl Player<'_> {
 
     /// A case as the acting organisation knows it now.
     async fn case_of(&self, turn: &Turn, name: &str) -> Result<care::Case, Trouble> {
-        let get =
-            care::GetCaseRequest { name: self.case_resource(name)?, view: care::View::Basic.into(), actor: Some(turn.person.wire()) };
+        let get = care::GetCaseRequest { name: self.case_resource(name)?, view: care::View::Basic.into(), actor: Some(turn.person.wire()) };
         let found = turn.client.cases().get_case(by(&turn.person, get)).await?.into_inner();
         found.case.ok_or_else(|| empty("case"))
     }
@@ -278,7 +278,12 @@ fn refused_file(answer: &serde_json::Value) -> Trouble {
     match Reason::ALL.iter().find(|reason| reason.code() == code) {
         Some(reason) => {
             let detail = text("detail").unwrap_or_default();
-            Trouble::Refused(Box::new(Refusal { field: text("field"), clause: text("clause"), detail, ..Refusal::new(Stage::Door, *reason) }))
+            Trouble::Refused(Box::new(Refusal {
+                field: text("field"),
+                clause: text("clause"),
+                detail,
+                ..Refusal::new(Stage::Door, *reason)
+            }))
         }
         None => Trouble::Broken(format!("the file was answered with {answer}")),
     }

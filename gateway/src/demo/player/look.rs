@@ -107,8 +107,7 @@ impl Player<'_> {
 
     async fn consultation(&self, at: &OrgKey, resource: &str) -> Result<Seen, Trouble> {
         let person = self.anybody(at).ok_or_else(|| Trouble::Broken(format!("nobody works at {at}")))?;
-        let get =
-            care::GetConsultationRequest { name: resource.to_owned(), view: care::View::Basic.into(), actor: Some(person.wire()) };
+        let get = care::GetConsultationRequest { name: resource.to_owned(), view: care::View::Basic.into(), actor: Some(person.wire()) };
         let found = self.client(at)?.consultations().get_consultation(by(&person, get)).await?.into_inner();
         let found = found.consultation.unwrap_or_default();
         let asked = || found.candidates.iter().filter(|candidate| candidate.state != "waiting");
@@ -157,7 +156,9 @@ fn small(name: &str) -> String {
 
 fn compare(what: &str, wanted: Option<&Vec<OrgKey>>, is: &[OrgKey], unmet: &mut Vec<String>) {
     let Some(wanted) = wanted else { return };
-    let list = |keys: &[OrgKey]| if keys.is_empty() { "nobody".to_owned() } else { keys.iter().map(OrgKey::as_str).collect::<Vec<_>>().join(", ") };
+    let list = |keys: &[OrgKey]| {
+        if keys.is_empty() { "nobody".to_owned() } else { keys.iter().map(OrgKey::as_str).collect::<Vec<_>>().join(", ") }
+    };
     let (mut sorted, mut found) = (wanted.clone(), is.to_vec());
     sorted.sort();
     found.sort();

@@ -317,7 +317,8 @@ fn parse(number: usize, mut table: toml::Table) -> Result<Step, Mistake> {
     let fail = |error: toml::de::Error| mistake(&place, error.message());
     let common: Common = common.try_into().map_err(fail)?;
     let does: Does = table.try_into().map_err(fail)?;
-    let (who, person) = match common.who.as_deref().map(|who| who.split_once('/').map_or((who, None), |(org, person)| (org, Some(person)))) {
+    let (who, person) = match common.who.as_deref().map(|who| who.split_once('/').map_or((who, None), |(org, person)| (org, Some(person))))
+    {
         Some((org, person)) => {
             let key = org.parse::<OrgKey>().map_err(|problem| mistake(&format!("{place}, who"), problem))?;
             (Some(key), person.map(str::to_owned))

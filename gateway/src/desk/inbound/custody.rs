@@ -330,12 +330,7 @@ fn offer_arrives(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, message: &Me
     draft.timer(respond_timer(propose.offer), propose.respond_by, &Action::HandoverUnanswered { offer: propose.offer });
 }
 
-fn received_offer(
-    message: &Message,
-    propose: &ProposeBody,
-    case: &Doc<CaseRecord>,
-    ground: Ground,
-) -> Doc<HandoverRecord> {
+fn received_offer(message: &Message, propose: &ProposeBody, case: &Doc<CaseRecord>, ground: Ground) -> Doc<HandoverRecord> {
     Doc {
         id: propose.offer.to_string(),
         version: 0,
