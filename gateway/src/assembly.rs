@@ -117,6 +117,7 @@ impl Running {
     /// Closes the doors, finishes what is under way and lets go of the store.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
+        self.courier.stop();
         while self.tasks.join_next().await.is_some() {}
         self.fatal.close().await;
     }

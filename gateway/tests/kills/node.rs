@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use schakel::config::keys::read_log_signer;
 use schakel::demo::gateways::Place;
 use schakel::demo::scenario::Scenario;
 use schakel::demo::world::{Home, World};
+use schakel_domain::audit::note::Vkey;
 
 /// A gateway that can be killed and started again.
-pub struct Node {
-    pub home: Home,
-    pub ca: PathBuf,
+pub(crate) struct Node {
+    pub(crate) home: Home,
+    pub(crate) ca: PathBuf,
     child: Option<Child>,
 }
 
 /// The Gelderland world with two of its gateways running: youth protection, and the first provider of Ambulante Spoedhulp.
-pub async fn region(dir: &Path) -> (Node, Node) {
+pub(crate) async fn region(dir: &Path) -> (Node, Node) {
     let scenario = Scenario::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/scenarios/gelderland.toml")).unwrap();
     let mut ports = Vec::new();
     for _ in &scenario.organizations {
@@ -38,7 +40,7 @@ pub async fn region(dir: &Path) -> (Node, Node) {
 
 impl Node {
     /// Starts it and waits until every door is open.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_schakel"));
         command.args(["serve", "--config"]).arg(&self.home.config).stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -49,14 +51,14 @@ impl Node {
     }
 
     /// SIGKILL: no goodbye, nothing flushed.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGTERM, and it ends by itself within a limit that only catches a hang.
-    pub fn stop(&mut self, limit: Duration) {
+    pub(crate) fn stop(&mut self, limit: Duration) {
         let mut child = self.child.take().unwrap();
         let told = Command::new("kill").arg(child.id().to_string()).status().unwrap();
         assert!(told.success());
@@ -65,6 +67,13 @@ impl Node {
             assert!(since.elapsed() < limit, "the gateway of {} does not stop", self.home.id);
             std::thread::yield_now();
         }
+    }
+
+    /// The newest signed checkpoint of its log, and the log's public key.
+    pub(crate) fn checkpoint(&self) -> (Vec<u8>, Vkey) {
+        let signed = std::fs::read(self.home.data.join("checkpoint")).unwrap();
+        let signer = read_log_signer(&self.home.dir.join("keys/log.key"), &self.home.id.parse().unwrap()).unwrap();
+        (signed, signer.vkey().clone())
     }
 }
 

@@ -23,14 +23,14 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 /// What the clients know to be done.
 #[derive(Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     steps: AtomicUsize,
     done: Mutex<Vec<String>>,
 }
 
 impl Ledger {
     /// Waits until some steps have been made since the last kill, a different number each time, so that kills fall anywhere.
-    pub async fn progress(&self, kill: usize) {
+    pub(crate) async fn progress(&self, kill: usize) {
         let until = self.steps.load(Ordering::Acquire) + 1 + kill * 7 % 5;
         tokio::time::timeout(LIMIT, async {
             while self.steps.load(Ordering::Acquire) < until {
@@ -42,7 +42,7 @@ impl Ledger {
     }
 
     /// Cases whose handover was answered as completed.
-    pub fn finished(&self) -> Vec<String> {
+    pub(crate) fn finished(&self) -> Vec<String> {
         self.done.lock().unwrap().clone()
     }
 
@@ -52,7 +52,7 @@ impl Ledger {
 }
 
 /// One client of both organisations that hands one case over after another.
-pub struct Worker {
+pub(crate) struct Worker {
     giving: Client,
     giver: Person,
     taking: Client,
@@ -62,7 +62,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(giving: &Node, taking: &Node, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(giving: &Node, taking: &Node, ledger: Arc<Ledger>) -> Self {
         Self {
             giving: Client::new(&giving.home, &giving.ca).unwrap(),
             giver: person(giving),
@@ -73,7 +73,7 @@ impl Worker {
         }
     }
 
-    pub async fn run(self, stop: Arc<AtomicBool>) {
+    pub(crate) async fn run(self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Acquire) {
             let case = tokio::time::timeout(LIMIT, self.hand_over()).await.expect("a handover ends");
             self.ledger.done.lock().unwrap().push(case);
@@ -179,7 +179,7 @@ fn passing(status: &Status) -> bool {
 }
 
 /// Every answered handover is there once, at both sides; no case is there that nobody knows of; the history holds.
-pub async fn check(nodes: &[Node; 2], handovers: &[String]) {
+pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
     let known: BTreeSet<&str> = handovers.iter().filter_map(|name| name.strip_prefix("cases/")).collect();
     assert_eq!(known.len(), handovers.len(), "no handover was counted twice");
     for node in nodes {
@@ -200,7 +200,7 @@ pub async fn check(nodes: &[Node; 2], handovers: &[String]) {
     let mut subjects = Vec::new();
     for node in nodes {
         let store = sqlite::open_read_only(&node.home.store()).await.unwrap();
-        subjects.push(Subject { org: node.home.id.parse().unwrap(), store, checkpoint: None });
+        subjects.push(Subject { org: node.home.id.parse().unwrap(), store, checkpoint: Some(node.checkpoint()) });
     }
     let findings = checker::check(&History::read(subjects).await.unwrap());
     let violations: Vec<String> = findings.violations.iter().map(ToString::to_string).collect();
