@@ -3,8 +3,9 @@
 //! Every way in ends in one [`Commit`](crate::store::Commit): state, outgoing messages, log entries, events and the idempotency
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
 //!
-//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes what peers say; `clock` fires timers; `read` answers
-//! and logs the look; `views` shows; `operate` is for operators; `trace` writes the log entries; `draft` is one commit in the making.
+//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
+//! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `trace` writes the
+//! log entries; `known` joins what came with what was known; `draft` is one commit in the making.
 
 mod agreements;
 mod case;
@@ -13,6 +14,7 @@ mod consultation;
 mod draft;
 mod handover;
 mod inbound;
+mod known;
 mod operate;
 mod read;
 mod record;
@@ -40,6 +42,7 @@ use schakel_domain::view::Answer;
 use uuid::Uuid;
 
 use self::draft::{Draft, Stop, internal, store_refusal};
+use self::trace::By;
 use crate::agreements::Agreements;
 use crate::store::{Replay, Store};
 use crate::vault::Vault;
@@ -146,8 +149,9 @@ impl Desk {
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         let act = command.act();
         let outcome = self.attempts(caller, &command).await;
+        // When the store itself says no there is nowhere to log; a fault of ours is logged like any refusal.
         if let Err(refusal) = &outcome
-            && refusal.stage != Stage::Store
+            && (refusal.stage != Stage::Store || refusal.reason == Reason::Internal)
         {
             self.refused(caller, act, refusal).await?;
         }
@@ -264,14 +268,15 @@ impl Desk {
         Ok(fresh(self.resource(&resource).await?))
     }
 
-    /// The stored outcome of an equal request, shown as it stands now.
-    async fn replayed(&self, _caller: &Caller, write: &Write<CareAct>) -> Result<Option<Reply>, Stop> {
+    /// The stored outcome of an equal request, shown as it stands now: a look, and logged as one.
+    async fn replayed(&self, caller: &Caller, write: &Write<CareAct>) -> Result<Option<Reply>, Stop> {
         let Some(replay) = self.parts.store.replay(write.act.act().name(), &write.request.to_string()).await? else { return Ok(None) };
         if replay.body != write.body {
             let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
             return Err(reused.into());
         }
-        Ok(Some(Reply { answer: self.resource(&replay.outcome).await?, replayed: true }))
+        let by = By { caller, actor: Some(&write.actor), second: None };
+        Ok(Some(Reply { answer: self.look(by, write.act.act(), &replay.outcome).await?, replayed: true }))
     }
 
     async fn load<T: Shape>(&self, id: &str) -> Result<Option<Doc<T>>, Stop> {

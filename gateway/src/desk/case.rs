@@ -3,16 +3,16 @@
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::Caller;
 use schakel_domain::command::{CareAct, Seen, Write};
-use schakel_domain::custody::{self, CaseCustody, Fact, Input, Role};
+use schakel_domain::custody::{self, CaseCustody, Fact, Input, Outcome, Role};
 use schakel_domain::dossier::Dossier;
-use schakel_domain::id::{CaseId, OrgId};
+use schakel_domain::id::{CaseId, OfferId, OrgId};
 use schakel_domain::message::Body;
 use schakel_domain::person::TwoPeople;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::Desk;
 use super::draft::{Draft, Envelope, Stop, internal};
-use super::record::{CaseRecord, CaseSealed, Doc, HandoverRecord, Links};
+use super::record::{CaseNote, CaseRecord, CaseSealed, Doc, HandoverRecord, Links};
 use super::trace::{By, Rule};
 use crate::store::Kind;
 
@@ -21,7 +21,7 @@ impl Desk {
         match &write.act {
             CareAct::OpenCase { dossier } => self.open_case(caller, write, dossier, draft).await,
             CareAct::AmendCase { case, dossier } => self.amend_case(caller, write, *case, dossier, draft).await,
-            CareAct::CloseCase { case, .. } => self.close_case(caller, write, *case, draft).await,
+            CareAct::CloseCase { case, reason } => self.close_case(caller, write, *case, reason, draft).await,
             _ => Err(internal("sorting a case act")),
         }
     }
@@ -44,7 +44,12 @@ impl Desk {
             led_by: vec![self.parts.me.clone()],
             ..new_case(case, self.parts.me.clone(), key, draft.now)
         };
-        let doc = Doc { id: case.to_string(), version: 0, clear: record, sealed: CaseSealed { dossier: dossier.clone() } };
+        let doc = Doc {
+            id: case.to_string(),
+            version: 0,
+            clear: record,
+            sealed: CaseSealed { dossier: dossier.clone(), ..CaseSealed::default() },
+        };
         let by = By { caller, actor: Some(&write.actor), second: None };
         self.trace(draft, EventCode::CaseOpened, by, self.about_case(&doc), Rule::Roles(write.act.act()), None).await?;
         draft.put(&doc).await?;
@@ -74,9 +79,17 @@ impl Desk {
         Ok(case_name(seen.id))
     }
 
-    async fn close_case(&self, caller: &Caller, write: &Write<CareAct>, seen: Seen<CaseId>, draft: &mut Draft<'_>) -> Result<String, Stop> {
+    async fn close_case(
+        &self,
+        caller: &Caller,
+        write: &Write<CareAct>,
+        seen: Seen<CaseId>,
+        reason: &str,
+        draft: &mut Draft<'_>,
+    ) -> Result<String, Stop> {
         let mut doc = self.seen_case(seen).await?;
         self.step_custody(&mut doc, Input::Close)?;
+        doc.sealed.note(CaseNote::by_one("closed", draft.now, &write.actor, reason))?;
         doc.clear.touch(draft.now);
         let by = By { caller, actor: Some(&write.actor), second: None };
         self.trace(draft, EventCode::CaseClosed, by, self.about_case(&doc), Rule::Roles(write.act.act()), None).await?;
@@ -104,7 +117,7 @@ impl Desk {
         }
         handover.clear.open = false;
         handover.clear.revision += 1;
-        doc.clear.leads(self.parts.me.clone());
+        doc.sealed.note(CaseNote::by_two("reclaimed", draft.now, people))?;
         doc.clear.touch(draft.now);
         self.two_people_entry(draft, EventCode::CustodyForced, caller, people, &doc).await?;
         draft.put(&handover).await?;
@@ -130,6 +143,7 @@ impl Desk {
         if let Some(leads) = leads {
             doc.clear.leads(leads);
         }
+        doc.sealed.note(CaseNote::by_two("resolved", draft.now, people))?;
         doc.clear.touch(draft.now);
         self.two_people_entry(draft, EventCode::ContestedResolved, caller, people, &doc).await?;
         draft.put(&doc).await?;
@@ -162,9 +176,15 @@ impl Desk {
         doc: &mut Doc<CaseRecord>,
         input: Input<OrgId, schakel_domain::id::OfferId, schakel_domain::id::Hash>,
     ) -> Result<custody::Step<OrgId, schakel_domain::id::OfferId, schakel_domain::id::Hash>, Stop> {
-        let step = custody::step(&doc.clear.custody, input).map_err(rejected)?;
+        let open = doc.clear.custody.open_offer().map(|open| *open.offer);
+        let mut step = custody::step(&doc.clear.custody, input).map_err(rejected)?;
         if let Some(state) = &step.state {
             doc.clear.custody = state.clone();
+        }
+        // An offer that ends because its case moved on (a reclaim elsewhere, the token back by another way) is told of like any other.
+        let still = doc.clear.custody.open_offer().map(|open| *open.offer);
+        if let Some(offer) = open.filter(|offer| still != Some(*offer) && !step.facts.iter().any(|fact| ends(fact, *offer))) {
+            step.facts.push(Fact::OfferClosed(offer, Outcome::Passed));
         }
         for fact in &step.facts {
             if let Fact::BecameLead(_) = fact {
@@ -173,6 +193,11 @@ impl Desk {
         }
         Ok(step)
     }
+}
+
+/// Whether a fact says that this own offer ended.
+fn ends(fact: &Fact<OrgId, OfferId>, offer: OfferId) -> bool {
+    matches!(fact, Fact::LeftCustody(ended) | Fact::OfferClosed(ended, _) if *ended == offer)
 }
 
 impl CaseRecord {
@@ -204,7 +229,6 @@ pub(super) fn new_case(case: CaseId, me: OrgId, key: schakel_domain::id::ClientK
         links: Links::new(),
         handovers: Vec::new(),
         consultations: Vec::new(),
-        asked_by: Vec::new(),
     }
 }
 

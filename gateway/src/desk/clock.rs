@@ -1,6 +1,8 @@
 //! Timers: rows that fire once, also when their moment passed while the gateway was down. They raise alarms and pass a question on;
 //! no safety rule depends on them.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use schakel_domain::caller::{Caller, Role};
 use schakel_domain::id::{ConsultationId, OfferId, OrgId};
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Desk;
 use super::draft::{Draft, Stop};
-use super::record::{CaseRecord, Doc, HandoverRecord};
+use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, HandoverRecord};
 use crate::store::Timer;
 
 /// A transfer without receipt raises an alarm after this long, and again every [`ALARM_AGAIN`].
@@ -91,30 +93,39 @@ pub(super) fn bid_timer(consultation: ConsultationId) -> String {
 }
 
 impl Desk {
-    /// Fires every timer that is due. Called before the doors open and whenever the next one is due.
+    /// Fires every timer that is due. Called before the doors open and whenever the next one is due. One that cannot fire does not
+    /// hold back the others.
     ///
     /// # Errors
-    /// When the store cannot be read or written; the timers stay.
+    /// When a timer could not fire, because the store cannot be read or written: it stays.
     pub async fn tick(&self) -> Result<(), Refusal> {
         if self.recovering() {
             return Ok(());
         }
+        let mut stuck: BTreeMap<String, Refusal> = BTreeMap::new();
         loop {
-            let due = self.parts.store.due(self.now(), ROUND).await.map_err(|error| super::store_refusal(&error))?;
+            let limit = ROUND.saturating_add(u32::try_from(stuck.len()).unwrap_or(u32::MAX));
+            let mut due = self.parts.store.due(self.now(), limit).await.map_err(|error| super::store_refusal(&error))?;
+            due.retain(|timer| !stuck.contains_key(&timer.id));
             if due.is_empty() {
-                return Ok(());
+                return stuck.into_values().next().map_or(Ok(()), Err);
             }
             for timer in due {
-                self.fire(&timer).await?;
+                if let Err(refusal) = self.fire(&timer).await {
+                    stuck.insert(timer.id, refusal);
+                }
             }
         }
     }
 
-    /// The moment of the next timer.
+    /// The moment of the next timer; none while this gateway decides nothing.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Refusal> {
+        if self.recovering() {
+            return Ok(None);
+        }
         self.parts.store.next_due().await.map_err(|error| super::store_refusal(&error))
     }
 
@@ -144,7 +155,7 @@ impl Desk {
             Ok(Action::CandidateSilent { consultation, candidate }) => self.candidate_silent(&mut draft, consultation, candidate).await?,
             Ok(Action::ConsultationOverdue { consultation }) => self.overdue(&mut draft, consultation).await?,
             Ok(Action::BidUnconfirmed { consultation }) => {
-                draft.event("consultation.unconfirmed", format!("consultations/{consultation}"), "bid");
+                self.bid_unconfirmed(&mut draft, consultation).await?;
             }
             Ok(Action::RecordExpires { org, number, days }) => self.record_expires(&mut draft, &org, number, days),
             Err(error) => tracing::error!(timer = %timer.id, error = %error, "a timer cannot be read and is removed"),
@@ -158,6 +169,17 @@ impl Desk {
         let open: Option<Doc<CaseRecord>> = self.load(&doc.clear.case.to_string()).await?;
         if doc.clear.open && open.is_some() {
             draft.event(event, super::read::handover_name(&doc.clear), "waiting");
+        }
+        Ok(())
+    }
+
+    /// Tells people that a yes was neither confirmed nor released: call who asks.
+    async fn bid_unconfirmed(&self, draft: &mut Draft<'_>, consultation: ConsultationId) -> Result<(), Stop> {
+        let Some(doc): Option<Doc<ConsultationRecord>> = self.load(&consultation.to_string()).await? else { return Ok(()) };
+        if let Asking::Candidate(state) = &doc.clear.asking
+            && state.unconfirmed_bid()
+        {
+            draft.event("consultation.unconfirmed", super::consultation::consultation_name(consultation), "bid");
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use schakel_domain::covenant::{Act as Granted, Grant};
 use schakel_domain::dossier::{Dossier, scan, trim};
 use schakel_domain::expertise::requester::{Fact, Mode};
 use schakel_domain::expertise::{Message as Said, candidate, requester};
-use schakel_domain::id::{ConsultationId, Hash, OrgId};
+use schakel_domain::id::{ClientKeyId, ConsultationId, Hash, OrgId};
 use schakel_domain::message::{AskAbout, AskBody, Body};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
@@ -52,13 +52,14 @@ impl Desk {
             }
             CareAct::Advise { consultation, text } => {
                 let mut doc = self.seen_consultation(*consultation).await?;
-                doc.sealed.advice.push(text.clone());
+                doc.sealed.advise(text)?;
                 doc.sealed.by.insert(self.parts.me.clone(), write.actor.clone());
                 let content = Hash::sha256(text.as_bytes());
                 self.candidate_act(draft, by, EventCode::ConsultationAdvised, doc, candidate::Input::Advise { content }).await
             }
-            CareAct::CancelConsultation { consultation, .. } => {
-                let doc = self.seen_consultation(*consultation).await?;
+            CareAct::CancelConsultation { consultation, reason } => {
+                let mut doc = self.seen_consultation(*consultation).await?;
+                doc.sealed.notes.insert(self.parts.me.clone(), reason.clone());
                 self.requester_act(draft, by, EventCode::ConsultationClosed, doc, requester::Input::Cancel).await
             }
             CareAct::CloseConsultation { consultation } => {
@@ -75,27 +76,9 @@ impl Desk {
             Whom::Case(case) => Some(self.find::<CaseRecord>(&case.to_string()).await?),
             Whom::Nobody { .. } => None,
         };
-        if let Some(case) = &case
-            && case.clear.custody.lead().is_none()
-        {
-            return Err(super::case::not_lead(&case.clear));
-        }
-        let known = self.known_of(ask, case.as_ref(), draft.now);
-        let grants = self.grants(ask, &known, draft.now)?;
-        let first = grants.first().ok_or_else(|| internal("finding whom to ask"))?;
-        let order: Vec<OrgId> = if ask.candidates.is_empty() { first.candidates.clone() } else { ask.candidates.clone() };
-        for org in &order {
-            self.parts.agreements.may_start(org, draft.now)?;
-        }
-        let findings = anonymous_findings(ask)?;
-        let travels = trim(&known, &first.mask.fields, &first.mask.protected, &ask.needed);
-        let package = if case.is_some() { crate::wire::dossier::encode_dossier(&travels) } else { Vec::new() };
-        let content = Hash::sha256(&[ask.question.as_bytes(), &package].concat());
-        let fan_out = ask.fan_out.unwrap_or(first.mode == CovenantMode::FanOut);
-        let mode = if fan_out { Mode::FanOut } else { Mode::Sequence };
-        let step = requester::ask(&self.parts.me, content, mode, order.clone()).map_err(refuse_step)?;
-        let per_candidate = first.response_target.unwrap_or_else(|| jiff::SignedDuration::from_mins(30));
-        let overall = first.overall_deadline.unwrap_or(per_candidate);
+        let prepared = self.prepare(ask, case.as_ref(), draft.now).await?;
+        let step = requester::ask(&self.parts.me, prepared.content, prepared.mode, prepared.order.clone()).map_err(refuse_step)?;
+        let state = step.state.clone().ok_or_else(|| internal("asking"))?;
         let key = match &case {
             Some(case) => case.clear.key,
             None => draft.new_key()?,
@@ -103,36 +86,11 @@ impl Desk {
         let mut doc = Doc {
             id: id.to_string(),
             version: 0,
-            clear: ConsultationRecord {
-                consultation: id,
-                revision: 1,
-                case: case.as_ref().map(|case| case.clear.case),
-                key,
-                side: Side::Sender,
-                from: self.parts.me.clone(),
-                service: ask.service.clone(),
-                urgency: ask.urgency.clone(),
-                ground: super::record::Ground { order, ..self.ground(first) },
-                respond_by: draft.now + per_candidate,
-                deadline: draft.now + overall,
-                per_candidate_s: per_candidate.as_secs(),
-                asking: Asking::Requester(step.state.clone().ok_or_else(|| internal("asking"))?),
-                open: true,
-                advised: false,
-                content,
-                candidates: BTreeMap::new(),
-                available: None,
-                seen: None,
-                links: Links::new(),
-                call_back: self.own_telephone(),
-                continues: ask.continues,
-                findings: findings.into_iter().map(|finding| (finding.kind.to_owned(), finding.at)).collect(),
-                asked: draft.now,
-            },
-            sealed: sealed_question(ask, &travels, package),
+            clear: self.asked(id, ask, case.as_ref(), key, &prepared, state, draft.now),
+            sealed: sealed_question(ask, &prepared.travels, prepared.package),
         };
         if let Some(case) = &mut case {
-            case.clear.consultations.push(id);
+            keep_question(&mut case.clear, id)?;
         }
         let code = if ask.continues.is_some() { EventCode::ConsultationUpgraded } else { EventCode::ConsultationAsked };
         let ground = doc.clear.ground.clone();
@@ -142,6 +100,66 @@ impl Desk {
         self.requester_step(draft, &mut doc, case.as_mut(), step).await?;
         self.put_consultation(draft, &doc, case.as_ref()).await?;
         Ok(consultation_name(id))
+    }
+
+    /// Everything that is judged before anybody is asked: the lead, the covenant, the dataset, what the scan finds.
+    async fn prepare(&self, ask: &Ask, case: Option<&Doc<CaseRecord>>, now: jiff::Timestamp) -> Result<Prepared, Stop> {
+        if let Some(case) = case
+            && case.clear.custody.lead().is_none()
+        {
+            return Err(super::case::not_lead(&case.clear));
+        }
+        let known = self.known_of(ask, case, now);
+        let grant = self.grants(ask, &known, now)?.into_iter().next().ok_or_else(|| internal("finding whom to ask"))?;
+        let order = self.order(ask, &grant, now)?;
+        self.check_continues(ask).await?;
+        let findings = anonymous_findings(ask)?;
+        let travels = trim(&known, &grant.mask.fields, &grant.mask.protected, &ask.needed);
+        let package = if case.is_some() { crate::wire::dossier::encode_dossier(&travels) } else { Vec::new() };
+        let content = Hash::sha256(&[ask.question.as_bytes(), &package].concat());
+        let fan_out = ask.fan_out.unwrap_or(grant.mode == CovenantMode::FanOut);
+        let mode = if fan_out { Mode::FanOut } else { Mode::Sequence };
+        Ok(Prepared { grant, order, mode, findings, travels, package, content })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one new record, each used once")]
+    fn asked(
+        &self,
+        id: ConsultationId,
+        ask: &Ask,
+        case: Option<&Doc<CaseRecord>>,
+        key: ClientKeyId,
+        prepared: &Prepared,
+        state: requester::State<OrgId, Hash>,
+        now: jiff::Timestamp,
+    ) -> ConsultationRecord {
+        let per_candidate = prepared.grant.response_target.unwrap_or_else(|| jiff::SignedDuration::from_mins(30));
+        ConsultationRecord {
+            consultation: id,
+            revision: 1,
+            case: case.map(|case| case.clear.case),
+            key,
+            side: Side::Sender,
+            from: self.parts.me.clone(),
+            service: ask.service.clone(),
+            urgency: ask.urgency.clone(),
+            ground: super::record::Ground { order: prepared.order.clone(), ..self.ground(&prepared.grant) },
+            respond_by: now + per_candidate,
+            deadline: now + prepared.grant.overall_deadline.unwrap_or(per_candidate),
+            per_candidate_s: per_candidate.as_secs(),
+            asking: Asking::Requester(state),
+            open: true,
+            advised: false,
+            content: prepared.content,
+            candidates: BTreeMap::new(),
+            available: None,
+            seen: None,
+            links: Links::new(),
+            call_back: self.own_telephone(),
+            continues: ask.continues,
+            findings: prepared.findings.iter().map(|finding| (finding.kind.to_owned(), finding.at)).collect(),
+            asked: now,
+        }
     }
 
     /// What is known of whom the question is about.
@@ -176,7 +194,36 @@ impl Desk {
         }
         let grants: Result<Vec<Grant>, Refusal> =
             ask.candidates.iter().map(|org| self.parts.agreements.permits(&wish(Some(org)), now)).collect();
-        Ok(grants?)
+        let grants = grants?;
+        // One question carries one dataset: that of the clause it is asked under.
+        if grants.iter().any(|grant| (&grant.covenant, &grant.clause) != (&grants[0].covenant, &grants[0].clause)) {
+            return Err(Refusal::field("candidates", "expected organisations under one clause; ask the others separately").into());
+        }
+        Ok(grants)
+    }
+
+    /// Whom to ask, in order. By the covenant's order, those with whom nothing new may start now are passed over.
+    fn order(&self, ask: &Ask, grant: &Grant, now: jiff::Timestamp) -> Result<Vec<OrgId>, Stop> {
+        let may = |org: &&OrgId| self.parts.agreements.may_start(org, now);
+        if !ask.candidates.is_empty() {
+            ask.candidates.iter().try_for_each(|org| may(&org))?;
+            return Ok(ask.candidates.clone());
+        }
+        let order: Vec<OrgId> = grant.candidates.iter().filter(|org| may(org).is_ok()).cloned().collect();
+        match grant.candidates.first() {
+            Some(first) if order.is_empty() => Err(may(&first).err().map_or_else(|| internal("finding whom to ask"), Stop::Refused)),
+            _ => Ok(order),
+        }
+    }
+
+    /// Only an anonymous question of our own is continued by name.
+    async fn check_continues(&self, ask: &Ask) -> Result<(), Stop> {
+        let Some(continued) = ask.continues else { return Ok(()) };
+        let doc: Doc<ConsultationRecord> = self.find(&continued.to_string()).await?;
+        if doc.clear.side == Side::Sender && doc.clear.case.is_none() && matches!(ask.about, Whom::Case(_)) {
+            return Ok(());
+        }
+        Err(Refusal::field("continues", "expected an anonymous question of ours, continued by name").into())
     }
 
     async fn seen_consultation(&self, seen: Seen<ConsultationId>) -> Result<Doc<ConsultationRecord>, Stop> {
@@ -257,6 +304,7 @@ impl Desk {
         let clock = self.clock();
         let by = By { caller: &clock, actor: None, second: None };
         let mut case = self.case_of(&doc).await?;
+        let code = if step.facts.contains(&Fact::Escalated) { EventCode::ConsultationEscalated } else { code };
         doc.clear.revision += 1;
         self.trace(draft, code, by, self.about_consultation(&doc, case.as_ref()), Rule::Protocol("expertise"), None).await?;
         self.requester_step(draft, &mut doc, case.as_mut(), step).await?;
@@ -379,6 +427,17 @@ impl Desk {
     }
 }
 
+/// A question that may be asked.
+struct Prepared {
+    grant: Grant,
+    order: Vec<OrgId>,
+    mode: Mode,
+    findings: Vec<schakel_domain::dossier::Finding>,
+    travels: Dossier,
+    package: Vec<u8>,
+    content: Hash,
+}
+
 /// What became true at the requester.
 fn requester_fact(draft: &mut Draft<'_>, doc: &mut Doc<ConsultationRecord>, fact: Fact<OrgId>) {
     let id = doc.clear.consultation;
@@ -448,7 +507,10 @@ fn candidate_fact(draft: &mut Draft<'_>, doc: &mut Doc<ConsultationRecord>, fact
             doc.clear.advised = true;
             draft.event("consultation.advised", name, "advised");
         }
-        candidate::Fact::Closed => draft.event("consultation.closed", name, "closed"),
+        candidate::Fact::Closed => {
+            draft.clear_timer(bid_timer(id));
+            draft.event("consultation.closed", name, "closed");
+        }
     }
 }
 
@@ -490,6 +552,18 @@ fn anonymous_findings(ask: &Ask) -> Result<Vec<schakel_domain::dossier::Finding>
 /// What the protocol refuses, as people are told.
 pub(super) fn refuse_step(rejected: schakel_domain::expertise::Rejected) -> Stop {
     Refusal::new(Stage::State, rejected.reason()).because(rejected.to_string()).into()
+}
+
+/// Questions about one case that are kept.
+const MAX_QUESTIONS: usize = 512;
+
+/// Notes a question on its case.
+pub(super) fn keep_question(case: &mut CaseRecord, id: ConsultationId) -> Result<(), Stop> {
+    if case.consultations.len() >= MAX_QUESTIONS {
+        return Err(Refusal::new(Stage::State, Reason::QuotaExceeded).because("questions about one case").into());
+    }
+    case.consultations.push(id);
+    Ok(())
 }
 
 fn not_open() -> Stop {

@@ -18,7 +18,7 @@ use super::case::{not_lead, unchanged};
 use super::clock::{Action, respond_timer, transfer_timer};
 use super::draft::{Draft, Envelope, Stop, internal};
 use super::read::handover_name;
-use super::record::{CallNote, CaseRecord, Doc, FactTimes, Ground, HandoverRecord, HandoverSealed, Side};
+use super::record::{CallNote, CaseNote, CaseRecord, ConsultationRecord, Doc, FactTimes, Ground, HandoverRecord, HandoverSealed, Side};
 use super::trace::{By, Rule};
 use super::{Desk, views};
 use crate::agreements::Wish;
@@ -52,16 +52,18 @@ impl Desk {
                 let input = Input::StaffDecline { offer: handover.id, code: *code };
                 self.act_on(draft, by, EventCode::HandoverDeclined, &mut case, &mut doc, input).await
             }
-            CareAct::WithdrawHandover { handover, .. } => {
+            CareAct::WithdrawHandover { handover, reason } => {
                 let (mut case, mut doc) = self.seen_handover(*handover).await?;
+                doc.sealed.note.clone_from(reason);
                 let input = Input::Withdraw { offer: handover.id };
                 self.act_on(draft, by, EventCode::HandoverWithdrawn, &mut case, &mut doc, input).await
             }
             CareAct::ReleasePledge { handover, code, people } => {
                 let (mut case, mut doc) = self.seen_handover(*handover).await?;
                 doc.sealed.note.clone_from(&people.reason);
+                case.sealed.note(CaseNote::by_two("released", draft.now, people))?;
                 let input = Input::ReleasePledge { offer: handover.id, code: *code };
-                let by = By { second: Some(&people.second), ..by };
+                let by = By { actor: Some(&people.first), second: Some(&people.second), ..by };
                 self.act_on(draft, by, EventCode::HandoverDeclined, &mut case, &mut doc, input).await
             }
             _ => Err(internal("sorting a handover act")),
@@ -98,6 +100,9 @@ impl Desk {
         let today = draft.now.to_zoned(jiff::tz::TimeZone::UTC).date();
         let mut dossier = case.sealed.dossier.clone();
         dossier.age = dossier.age_on(today);
+        if let Some(consultation) = offer.consultation {
+            self.find::<ConsultationRecord>(&consultation.to_string()).await?;
+        }
         let (to, grant, is_return) = self.receiver(&case, offer, &dossier, draft.now).await?;
         self.parts.agreements.may_start(&to, draft.now)?;
         let travels = schakel_domain::dossier::trim(&dossier, &grant.mask.fields, &grant.mask.protected, &offer.needed);
@@ -286,6 +291,7 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
         Fact::OfferReceived(_) => draft.event("handover.received", name, "offered"),
         Fact::PledgeReserved(_) => {
             record.facts.accepted = Some(now);
+            draft.clear_timer(respond_timer(record.offer));
             draft.event("handover.accepted", name, "accepted");
         }
         Fact::OfferDeclined(_, code) | Fact::PledgeReleased(_, code) => {
@@ -313,19 +319,15 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             case.clear.touch(now);
             draft.event("handover.completed", name, "completed");
         }
+        Fact::OfferClosed(_, Outcome::Passed) => {}
         Fact::OfferClosed(_, outcome) => {
-            let (word, state) = match outcome {
-                Outcome::Withdrawn => ("handover.withdrawn", "withdrawn"),
-                Outcome::Declined(code) => {
-                    record.decline = Some(code);
-                    ("handover.declined", "declined")
-                }
-                Outcome::Passed => return,
-                Outcome::Refused | Outcome::Reclaimed => ("handover.returned", "returned"),
-            };
+            if let Outcome::Declined(code) = outcome {
+                record.decline = Some(code);
+            }
             ended(record, draft);
             case.clear.touch(now);
-            draft.event(word, name, state);
+            let word = closed_word(outcome);
+            draft.event(&format!("handover.{word}"), name, word);
         }
         Fact::BecameLead(_) => {
             case.clear.touch(now);
@@ -344,6 +346,16 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             case.clear.touch(now);
         }
         Fact::ContestResolved | Fact::CaseClosed(_) => case.clear.touch(now),
+    }
+}
+
+/// How an own offer ended, in the word of events and states.
+fn closed_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Withdrawn => "withdrawn",
+        Outcome::Declined(_) => "declined",
+        Outcome::Passed => "completed",
+        Outcome::Refused | Outcome::Reclaimed => "returned",
     }
 }
 

@@ -9,8 +9,10 @@ mod expertise;
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use schakel_domain::audit::entry::{Decision, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::{Act, Caller};
+use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{ClientKeyId, Hash, OrgId};
 use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::{Draft, Stop, internal};
 use super::record::{CaseRecord, ConsultationRecord, Doc, Link, Links};
+use super::trace::By;
 use super::{ATTEMPTS, Delivery, Desk, Verdict};
 use crate::store::{Expect, InboxRow, Kind, Record};
 
@@ -100,9 +103,17 @@ impl Desk {
             Ok(message) => message,
             Err(refusal) => return self.refuse_unread(caller, refusal).await,
         };
+        if message.sender != caller.organization || message.receiver != self.parts.me {
+            let other = Refusal::new(Stage::Peer, Reason::IdentityMismatch);
+            return self.refuse_unread(caller, &other.because("the message is between other organisations")).await;
+        }
         let incoming = Incoming { caller, message, hash: Hash::sha256(&delivery.bytes) };
         if let Some(known) = self.parts.store.received(&message.sender, message.id).await? {
-            return Ok(repeated(&known, incoming.hash));
+            if known.hash != incoming.hash {
+                let conflict = Refusal::new(Stage::Peer, Reason::MessageConflict);
+                return self.refuse_unread(caller, &conflict).await;
+            }
+            return Ok(repeated(&known));
         }
         if self.recovering() {
             return Ok(Verdict::Later(Refusal::new(Stage::State, Reason::Recovering)));
@@ -194,9 +205,13 @@ impl Desk {
         })
     }
 
-    /// What the thread of a message is here.
+    /// What the thread of a message is here. A case that somebody else brought meanwhile starts with the counters of the sender's voids.
     async fn thread(&self, message: &Message) -> Result<Thread, Stop> {
-        if let Some(case) = self.load::<CaseRecord>(&message.thread).await? {
+        if let Some(mut case) = self.load::<CaseRecord>(&message.thread).await? {
+            if !case.clear.links.contains_key(&message.sender) {
+                let bare = self.bare_threads(message).await?;
+                case.clear.links.extend(bare.links.threads.get(&message.thread).map(|link| (message.sender.clone(), *link)));
+            }
             return Ok(Thread::Case(Box::new(case)));
         }
         if let Some(doc) = self.load::<ConsultationRecord>(&message.thread).await?
@@ -204,15 +219,23 @@ impl Desk {
         {
             return Ok(Thread::Consultation(Box::new(doc)));
         }
-        let Some(record) = self.parts.store.record(Kind::Peer, message.sender.as_str()).await? else {
-            return Ok(Thread::Bare(Box::default()));
-        };
-        let links = serde_json::from_str(&record.clear).map_err(|_| internal("reading a peer's counters"))?;
-        Ok(Thread::Bare(Box::new(BareThreads { version: record.version, links })))
+        Ok(Thread::Bare(Box::new(self.bare_threads(message).await?)))
     }
 
-    /// A void only moves the counter.
+    async fn bare_threads(&self, message: &Message) -> Result<BareThreads, Stop> {
+        let Some(record) = self.parts.store.record(Kind::Peer, message.sender.as_str()).await? else {
+            return Ok(BareThreads::default());
+        };
+        let links = serde_json::from_str(&record.clear).map_err(|_| internal("reading a peer's counters"))?;
+        Ok(BareThreads { version: record.version, links })
+    }
+
+    /// What only moves the counter: a void, or the end of something that never came through.
     async fn void(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
+        let object = Object::new("message", "uuid", incoming.message.id.to_string(), "protocol:order");
+        let decision = Decision::allowed("protocol:order", "Dit bericht telt mee in de volgorde en verandert niets.");
+        let by = By { caller: incoming.caller, actor: None, second: None };
+        self.note(draft, EventCode::MessageReceived, by, object, decision, Some(&incoming.message.sender))?;
         match thread {
             Thread::Case(mut case) => {
                 advance(&mut case.clear.links, incoming.message);
@@ -225,7 +248,8 @@ impl Desk {
                 Ok(doc.clear.key)
             }
             Thread::Bare(mut bare) => {
-                if bare.links.threads.len() >= MAX_BARE_THREADS {
+                let known = bare.links.threads.contains_key(&incoming.message.thread);
+                if !known && bare.links.threads.len() >= MAX_BARE_THREADS {
                     return Err(Refusal::new(Stage::Peer, Reason::QuotaExceeded).into());
                 }
                 let link = bare.links.threads.entry(incoming.message.thread.clone()).or_default();
@@ -283,16 +307,21 @@ pub(super) fn advance(links: &mut Links, message: &Message) {
     link.incarnation = message.incarnation;
 }
 
-/// A repeated message gets the answer it got; another message under the same id is refused.
-fn repeated(known: &InboxRow, hash: Hash) -> Verdict {
-    if known.hash != hash {
-        return Verdict::Refused(Refusal::new(Stage::Peer, Reason::MessageConflict));
-    }
+/// A repeated message gets the answer it got.
+fn repeated(known: &InboxRow) -> Verdict {
     if known.outcome == ACCEPTED {
         return Verdict::Accepted;
     }
     let reason = Reason::ALL.iter().copied().find(|reason| reason.code() == known.outcome).unwrap_or(Reason::ProtocolViolation);
     Verdict::Refused(Refusal::new(Stage::Peer, reason))
+}
+
+/// What is open is judged to its end by the version it was made under; a message that names another is not about it.
+pub(super) fn made_under(message: &Message, covenant: &CovenantRef) -> Result<(), Stop> {
+    if message.covenant == *covenant {
+        return Ok(());
+    }
+    Err(Refusal::field("covenant", "expected the version under which this was asked or offered").into())
 }
 
 /// A message that does not belong in the thread it came in.

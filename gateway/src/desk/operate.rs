@@ -76,6 +76,10 @@ impl Desk {
     }
 
     pub(super) async fn operate(&self, caller: &Caller, act: &OperateAct, once: Option<Replay>) -> Result<Answer, Stop> {
+        let decides = matches!(act, OperateAct::Cancel { .. } | OperateAct::Replay { .. });
+        if decides && self.recovering() {
+            return Err(Refusal::new(Stage::State, Reason::Recovering).into());
+        }
         let mut draft = Draft::new(self);
         draft.commit.replay = once;
         match act {
@@ -135,7 +139,7 @@ impl Desk {
 
     /// Takes back an offer or question that was not delivered: the protocol's own withdraw or cancel runs, so that both sides end in
     /// a state the protocol knows.
-    async fn cancel(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId, _reason: &str) -> Result<(), Stop> {
+    async fn cancel(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId, reason: &str) -> Result<(), Stop> {
         let row = self.parts.store.sent(message).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound))?;
         let cancellable = row.state == OutboxState::Waiting && ["propose-handover", "ask"].contains(&row.message.kind.as_str());
         if !cancellable {
@@ -146,11 +150,13 @@ impl Desk {
             Kind::Handover => {
                 let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
                 let mut case: Doc<CaseRecord> = self.find(&doc.clear.case.to_string()).await?;
+                doc.sealed.note = reason.to_owned();
                 let input = Input::Withdraw { offer: doc.clear.offer };
                 self.act_on(&mut draft, by, EventCode::OutboxCancelled, &mut case, &mut doc, input).await?;
             }
             Kind::Consultation => {
-                let doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                doc.sealed.notes.insert(self.parts.me.clone(), reason.to_owned());
                 self.requester_act(&mut draft, by, EventCode::OutboxCancelled, doc, requester::Input::Cancel).await?;
             }
             _ => return Err(Refusal::new(Stage::State, Reason::NotCancellable).into()),
@@ -175,12 +181,16 @@ impl Desk {
     }
 
     async fn still_open(&self, row: &OutboxRow, body: &Body) -> Result<(), Stop> {
-        let ended = match (row.message.subject.0, body) {
-            (Kind::Handover, Body::Propose(_)) => !self.find::<HandoverRecord>(&row.message.subject.1).await?.clear.open,
-            (Kind::Consultation, Body::Ask(_)) => !self.find::<ConsultationRecord>(&row.message.subject.1).await?.clear.open,
-            _ => false,
+        let (open, reason) = match (row.message.subject.0, body) {
+            (Kind::Handover, Body::Propose(_)) => {
+                (self.find::<HandoverRecord>(&row.message.subject.1).await?.clear.open, Reason::HandoverNotOpen)
+            }
+            (Kind::Consultation, Body::Ask(_)) => {
+                (self.find::<ConsultationRecord>(&row.message.subject.1).await?.clear.open, Reason::ConsultationNotOpen)
+            }
+            _ => return Ok(()),
         };
-        if ended { Err(Refusal::new(Stage::State, Reason::HandoverNotOpen).into()) } else { Ok(()) }
+        if open { Ok(()) } else { Err(Refusal::new(Stage::State, reason).into()) }
     }
 
     async fn again(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: Message) -> Result<(), Stop> {
@@ -196,25 +206,36 @@ impl Desk {
                 let thread = case.id.clone();
                 let sent =
                     draft.send(&mut case.clear.links, &row.message.peer, envelope(&thread, case.clear.key), message.body.clone()).await?;
-                self.note_transfer(draft, row, &message.body, sent).await?;
+                self.sent_again(draft, row, &message.body, sent).await?;
                 draft.put(&case).await
             }
             ThreadDoc::Consultation(mut doc) => {
                 let thread = doc.id.clone();
+                facts_of(&mut doc, &row.message.peer).refused = None;
                 draft.send(&mut doc.clear.links, &row.message.peer, envelope(&thread, doc.clear.key), message.body.clone()).await?;
                 draft.put(&doc).await
             }
         }
     }
 
-    /// A transfer that is sent again has another hash: its receipt may name either.
-    async fn note_transfer(&self, draft: &mut Draft<'_>, row: &OutboxRow, body: &Body, hash: Hash) -> Result<(), Stop> {
-        if matches!(body, Body::Transfer { .. }) {
-            let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
-            doc.clear.transfers.push(hash);
-            draft.put(&doc).await?;
+    /// What is sent again is no longer refused. A transfer has another hash then: its receipt may name either.
+    async fn sent_again(&self, draft: &mut Draft<'_>, row: &OutboxRow, body: &Body, hash: Hash) -> Result<(), Stop> {
+        match row.message.subject.0 {
+            Kind::Handover => {
+                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
+                doc.clear.facts.refused = None;
+                if matches!(body, Body::Transfer { .. }) {
+                    doc.clear.transfers.push(hash);
+                }
+                draft.put(&doc).await
+            }
+            Kind::Consultation => {
+                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                facts_of(&mut doc, &row.message.peer).refused = None;
+                draft.put(&doc).await
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn operator_entry(&self, draft: &mut Draft<'_>, code: EventCode, caller: &Caller, object: Object, peer: &OrgId) -> Result<(), Stop> {
@@ -266,6 +287,9 @@ impl Desk {
                 _ => {}
             }
         }
+        if draft.commit.outbox.is_empty() {
+            return Ok(());
+        }
         for doc in handovers.values() {
             draft.put(doc).await?;
         }
@@ -294,7 +318,10 @@ impl Desk {
             proof,
         });
         let message = self.sent_message(&row).await?;
-        self.put_void(&mut draft, &row, &message).await?;
+        // A void is refused only when its place was taken after all: then nothing is missing there.
+        if !matches!(message.body, Body::Void { .. }) {
+            self.put_void(&mut draft, &row, &message).await?;
+        }
         match row.message.subject.0 {
             Kind::Handover => {
                 let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;

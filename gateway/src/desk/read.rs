@@ -2,13 +2,13 @@
 
 use schakel_domain::audit::entry::{Decision, Object};
 use schakel_domain::audit::event::EventCode;
-use schakel_domain::caller::Caller;
+use schakel_domain::caller::{Act, Caller};
 use schakel_domain::command::{PageOf, Read, ReadAct};
 use schakel_domain::message::Body;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
 
-use super::draft::{Draft, Envelope, Stop};
+use super::draft::{Draft, Envelope, Stop, internal};
 use super::record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape, Side};
 use super::trace::{About, By, Rule};
 use super::{Desk, views};
@@ -114,6 +114,33 @@ impl Desk {
             relation: "consultation",
             dossier: case.map(|case| &case.sealed.dossier),
         }
+    }
+
+    /// Shows a resource of ours without care content, after the look is logged.
+    pub(super) async fn look(&self, by: By<'_>, act: Act, name: &str) -> Result<Answer, Stop> {
+        let mut draft = Draft::new(self);
+        draft.commit.from_reserve = true;
+        let rule = Rule::Roles(act);
+        match name.split('/').collect::<Vec<_>>().as_slice() {
+            ["cases", case] => {
+                let doc: Doc<CaseRecord> = self.find(case).await?;
+                self.trace(&mut draft, EventCode::CaseViewed, by, self.about_case(&doc), rule, None).await?;
+            }
+            ["cases", case, "handovers", offer] => {
+                let case: Doc<CaseRecord> = self.find(case).await?;
+                let doc: Doc<HandoverRecord> = self.find(offer).await?;
+                self.trace(&mut draft, EventCode::HandoverViewed, by, self.about_handover(&doc, &case), rule, None).await?;
+            }
+            ["consultations", id] => {
+                let doc: Doc<ConsultationRecord> = self.find(id).await?;
+                let case = self.case_of(&doc).await?;
+                let about = self.about_consultation(&doc, case.as_ref());
+                self.trace(&mut draft, EventCode::ConsultationViewed, by, about, rule, None).await?;
+            }
+            _ => return Err(internal("naming a resource")),
+        }
+        draft.commit().await?;
+        self.resource(name).await
     }
 
     async fn read_handover(&self, mut draft: Draft<'_>, by: By<'_>, id: &str, full: bool, read: &ReadAct) -> Result<Answer, Stop> {

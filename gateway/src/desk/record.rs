@@ -10,7 +10,8 @@ use schakel_domain::custody::{CaseCustody, DeclineCode};
 use schakel_domain::dossier::{Dossier, Severity};
 use schakel_domain::expertise::{candidate, requester};
 use schakel_domain::id::{CaseId, ClientKeyId, ConsultationId, Hash, Label, OfferId, OrgId};
-use schakel_domain::person::Actor;
+use schakel_domain::person::{Actor, TwoPeople};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -86,8 +87,6 @@ pub struct CaseRecord {
     pub handovers: Vec<OfferId>,
     /// Consultations.
     pub consultations: Vec<ConsultationId>,
-    /// Organisations whose question about this case is open here or was answered here.
-    pub asked_by: Vec<OrgId>,
 }
 
 impl Shape for CaseRecord {
@@ -125,6 +124,54 @@ fn waits<O, H>(answer: &schakel_domain::custody::Answer<O, H>) -> bool {
 pub struct CaseSealed {
     /// What is known of the young person here. Before this organisation leads: what an offer or question brought.
     pub dossier: Dossier,
+    /// What people said beside an act that is rare and final, in order.
+    #[serde(default)]
+    pub notes: Vec<CaseNote>,
+}
+
+/// What people said when they closed, reclaimed or resolved a case, or freed a reserved place: the reason, and the call they record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseNote {
+    /// `closed`, `reclaimed`, `resolved` or `released`.
+    pub what: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who acted.
+    pub by: Actor,
+    /// Who confirmed, where it takes two.
+    pub second: Option<Actor>,
+    /// The telephone call they record; empty when none was needed.
+    pub called: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Notes of one case that are kept.
+const MAX_NOTES: usize = 256;
+
+impl CaseNote {
+    /// A note of one person.
+    pub(super) fn by_one(what: &str, at: Timestamp, by: &Actor, reason: &str) -> Self {
+        let (called, reason) = (String::new(), reason.to_owned());
+        Self { what: what.to_owned(), at, by: by.clone(), second: None, called, reason }
+    }
+
+    /// A note of two people.
+    pub(super) fn by_two(what: &str, at: Timestamp, people: &TwoPeople) -> Self {
+        let (called, reason) = (people.called.clone(), people.reason.clone());
+        Self { what: what.to_owned(), at, by: people.first.clone(), second: Some(people.second.clone()), called, reason }
+    }
+}
+
+impl CaseSealed {
+    /// Keeps a note.
+    pub(super) fn note(&mut self, note: CaseNote) -> Result<(), Refusal> {
+        if self.notes.len() >= MAX_NOTES {
+            return Err(Refusal::new(Stage::State, Reason::QuotaExceeded).because("notes of one case"));
+        }
+        self.notes.push(note);
+        Ok(())
+    }
 }
 
 /// The separate facts of something sent.
@@ -397,4 +444,18 @@ pub struct ConsultationSealed {
     pub by: BTreeMap<OrgId, Actor>,
     /// Notes, per organisation.
     pub notes: BTreeMap<OrgId, String>,
+}
+
+/// Pieces of advice of one consultation that are kept.
+const MAX_ADVICE: usize = 64;
+
+impl ConsultationSealed {
+    /// Keeps a piece of advice.
+    pub(super) fn advise(&mut self, text: &str) -> Result<(), Refusal> {
+        if self.advice.len() >= MAX_ADVICE {
+            return Err(Refusal::new(Stage::State, Reason::QuotaExceeded).because("advice in one consultation"));
+        }
+        self.advice.push(text.to_owned());
+        Ok(())
+    }
 }

@@ -283,6 +283,7 @@ fn handover_state(case: &CaseRecord, record: &HandoverRecord) -> HandoverState {
             Some(Inbound::Withdrawn) => HandoverState::Withdrawn,
             Some(Inbound::Released(_)) => HandoverState::Released,
             Some(Inbound::Activated { .. }) => HandoverState::Completed,
+            None if !record.open => HandoverState::Withdrawn,
             Some(Inbound::Received { .. }) | None => HandoverState::Offered,
         },
     }

@@ -10,10 +10,11 @@ use super::super::case::new_case;
 use super::super::clock::{Action, respond_timer};
 use super::super::draft::{Draft, Stop};
 use super::super::handover::{CustodyStep, within};
-use super::super::record::{CaseRecord, CaseSealed, Doc, FactTimes, HandoverRecord, HandoverSealed, Side};
-use super::super::trace::{By, Rule};
+use super::super::known::joined;
+use super::super::record::{CaseRecord, CaseSealed, Doc, FactTimes, Ground, HandoverRecord, HandoverSealed, Side};
+use super::super::trace::{About, By, Rule};
 use super::super::{Desk, views};
-use super::{Incoming, Thread, advance, event_code, unfit};
+use super::{Incoming, Thread, advance, event_code, made_under, unfit};
 use crate::agreements::Wish;
 
 impl Desk {
@@ -21,6 +22,8 @@ impl Desk {
         match &incoming.message.body {
             Body::Propose(propose) => self.take_offer(draft, incoming, thread, propose).await,
             Body::Fence { epoch } => self.take_fence(draft, incoming, thread, epoch.term.clone()).await,
+            // The offer never came through: there is nothing to take back.
+            Body::Withdraw { .. } if matches!(thread, Thread::Bare(_)) => self.void(draft, incoming, thread).await,
             body => {
                 let Thread::Case(case) = thread else { return Err(unfit()) };
                 self.take_answer(draft, incoming, *case, body).await
@@ -28,7 +31,7 @@ impl Desk {
         }
     }
 
-    /// A new offer: allowed by the covenant here too, within its dataset, from an organisation whose record is valid.
+    /// An offer. A new one is judged by the covenant here too; the same one again is answered from the state as it is.
     async fn take_offer(
         &self,
         draft: &mut Draft<'_>,
@@ -38,32 +41,48 @@ impl Desk {
     ) -> Result<ClientKeyId, Stop> {
         let message = incoming.message;
         let mut case = self.case_for(draft, thread, message).await?;
-        self.parts.agreements.may_start(&message.sender, draft.now)?;
-        let grant = self.grant_for_offer(&case, message, propose).await?;
-        within(&grant.mask, &propose.dossier, grant.clause.as_str())?;
-        if Hash::sha256(&propose.package) != propose.content {
-            return Err(Refusal::field("propose_handover.content_hash", "expected the SHA-256 of the package").into());
-        }
+        let mut doc = match self.load::<HandoverRecord>(&propose.offer.to_string()).await? {
+            Some(known) if known.clear.case == case.clear.case => known,
+            Some(_) => return Err(unfit()),
+            None => self.new_offer(&case, message, propose, draft.now).await?,
+        };
         let said = Said::Propose { offer: propose.offer, epoch: propose.epoch.clone(), content: propose.content };
         let step = self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: said, transfer: None })?;
-        let mut doc = received_offer(message, propose, &case, self.ground(&grant));
-        if case.clear.custody.lead().is_none() && !case.clear.custody.responsible() {
-            case.sealed.dossier = (*propose.dossier).clone();
-            case.clear.leads(message.sender.clone());
-            case.clear.hops = propose.hops;
+        if step.facts.iter().any(|fact| matches!(fact, Fact::OfferReceived(_))) {
+            offer_arrives(draft, &mut case, message, propose);
+        } else if doc.version == 0 {
+            // Overtaken before it arrived: kept, and never open.
+            doc.clear.open = false;
         }
-        case.clear.handovers.push(propose.offer);
-        case.clear.touch(draft.now);
+        if !case.clear.handovers.contains(&propose.offer) {
+            case.clear.handovers.push(propose.offer);
+        }
         advance(&mut case.clear.links, message);
         let ground = doc.clear.ground.clone();
         let by = By { caller: incoming.caller, actor: None, second: None };
         let peer = Some((&message.sender, Some(incoming.hash)));
         self.trace(draft, event_code(&message.body), by, self.about_handover(&doc, &case), Rule::Covenant(&ground), peer).await?;
         self.settle(draft, &mut case, &mut doc, step).await?;
-        draft.timer(respond_timer(propose.offer), propose.respond_by, &Action::HandoverUnanswered { offer: propose.offer });
         draft.put(&doc).await?;
         draft.put(&case).await?;
         Ok(case.clear.key)
+    }
+
+    /// The record of an offer nobody here knew: allowed by the covenant, within its dataset, from an organisation whose record is valid.
+    async fn new_offer(
+        &self,
+        case: &Doc<CaseRecord>,
+        message: &Message,
+        propose: &ProposeBody,
+        now: jiff::Timestamp,
+    ) -> Result<Doc<HandoverRecord>, Stop> {
+        self.parts.agreements.may_start(&message.sender, now)?;
+        let grant = self.grant_for_offer(case, message, propose).await?;
+        within(&grant.mask, &propose.dossier, grant.clause.as_str())?;
+        if Hash::sha256(&propose.package) != propose.content {
+            return Err(Refusal::field("propose_handover.content_hash", "expected the SHA-256 of the package").into());
+        }
+        Ok(received_offer(message, propose, case, self.ground(&grant)))
     }
 
     /// The covenant's answer at the receiver, under the version the sender named; a return is judged by the clause by which the case went.
@@ -96,10 +115,13 @@ impl Desk {
     ) -> Result<ClientKeyId, Stop> {
         let message = incoming.message;
         let (offer, said, transfer) = said(body, incoming.hash).ok_or_else(unfit)?;
-        let Some(mut doc): Option<Doc<HandoverRecord>> = self.load(&offer.to_string()).await? else { return Err(unfit()) };
+        let Some(mut doc): Option<Doc<HandoverRecord>> = self.load(&offer.to_string()).await? else {
+            return self.take_tombstone(draft, incoming, case, said).await;
+        };
         if doc.clear.case != case.clear.case {
             return Err(unfit());
         }
+        made_under(message, &doc.clear.ground.covenant)?;
         let transfer = transfer.filter(|hash| matches!(body, Body::Transfer { .. }) || doc.clear.transfers.contains(hash));
         let step = self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: said, transfer })?;
         take_words(&mut case, &mut doc, body, &step, incoming.hash)?;
@@ -111,6 +133,27 @@ impl Desk {
         self.trace(draft, event_code(body), by, self.about_handover(&doc, &case), Rule::Covenant(&ground), peer).await?;
         self.settle(draft, &mut case, &mut doc, step).await?;
         draft.put(&doc).await?;
+        draft.put(&case).await?;
+        Ok(case.clear.key)
+    }
+
+    /// An offer that was taken back before it came through: the protocol remembers that it is closed.
+    async fn take_tombstone(
+        &self,
+        draft: &mut Draft<'_>,
+        incoming: Incoming<'_>,
+        mut case: Doc<CaseRecord>,
+        said: Said<OrgId, OfferId, Hash>,
+    ) -> Result<ClientKeyId, Stop> {
+        if !matches!(said, Said::Withdraw { .. }) {
+            return Err(unfit());
+        }
+        let message = incoming.message;
+        self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: said, transfer: None })?;
+        advance(&mut case.clear.links, message);
+        let by = By { caller: incoming.caller, actor: None, second: None };
+        let peer = Some((&message.sender, Some(incoming.hash)));
+        self.trace(draft, event_code(&message.body), by, self.about_case(&case), Rule::Protocol("custody"), peer).await?;
         draft.put(&case).await?;
         Ok(case.clear.key)
     }
@@ -187,10 +230,11 @@ impl Desk {
                 advance(&mut case.clear.links, message);
                 if let Some(mut doc) = self.load::<HandoverRecord>(subject).await?.filter(|doc| doc.clear.to == message.sender) {
                     doc.clear.facts.seen.get_or_insert(at);
+                    self.trace_seen(draft, incoming, self.about_handover(&doc, &case), &doc.clear.ground).await?;
                     draft.event("handover.seen", super::super::read::handover_name(&doc.clear), "seen");
                     draft.put(&doc).await?;
                 } else {
-                    self.consultation_seen(draft, subject, &message.sender, at).await?;
+                    self.consultation_seen(draft, incoming, &case, subject, at).await?;
                 }
                 draft.put(&case).await?;
                 Ok(case.clear.key)
@@ -198,11 +242,27 @@ impl Desk {
             Thread::Consultation(mut doc) => {
                 advance(&mut doc.clear.links, message);
                 super::expertise::mark_seen(draft, &mut doc, &message.sender, at);
+                self.trace_seen(draft, incoming, self.about_consultation(&doc, None), &doc.clear.ground).await?;
                 draft.put(&doc).await?;
                 Ok(doc.clear.key)
             }
             Thread::Bare(_) => Err(unfit()),
         }
+    }
+}
+
+impl Desk {
+    /// Logs that a person at the other side opened what we sent.
+    pub(super) async fn trace_seen(
+        &self,
+        draft: &mut Draft<'_>,
+        incoming: Incoming<'_>,
+        about: About<'_>,
+        ground: &Ground,
+    ) -> Result<(), Stop> {
+        let by = By { caller: incoming.caller, actor: None, second: None };
+        let peer = Some((&incoming.message.sender, Some(incoming.hash)));
+        self.trace(draft, event_code(&incoming.message.body), by, about, Rule::Covenant(ground), peer).await
     }
 }
 
@@ -247,7 +307,7 @@ fn take_words(case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, body: &
                 doc.clear.transfers.push(hash);
             }
             if step.facts.iter().any(|fact| matches!(fact, Fact::BecameLead(_))) {
-                case.sealed.dossier = views::package(package)?;
+                case.sealed.dossier = joined(&case.sealed.dossier, views::package(package)?);
                 case.clear.hops = doc.clear.hops + 1;
                 doc.clear.facts.transferred = Some(case.clear.changed);
                 doc.clear.facts.received = Some(case.clear.changed);
@@ -259,12 +319,18 @@ fn take_words(case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, body: &
     Ok(())
 }
 
-fn received_offer(
-    message: &Message,
-    propose: &ProposeBody,
-    case: &Doc<CaseRecord>,
-    ground: super::super::record::Ground,
-) -> Doc<HandoverRecord> {
+/// An offer that waits for a person now. Whoever made it leads, as far as is known here.
+fn offer_arrives(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, message: &Message, propose: &ProposeBody) {
+    if !case.clear.custody.responsible() {
+        case.sealed.dossier = joined(&case.sealed.dossier, (*propose.dossier).clone());
+        case.clear.leads(message.sender.clone());
+        case.clear.hops = propose.hops;
+    }
+    case.clear.touch(draft.now);
+    draft.timer(respond_timer(propose.offer), propose.respond_by, &Action::HandoverUnanswered { offer: propose.offer });
+}
+
+fn received_offer(message: &Message, propose: &ProposeBody, case: &Doc<CaseRecord>, ground: Ground) -> Doc<HandoverRecord> {
     Doc {
         id: propose.offer.to_string(),
         version: 0,

@@ -10,12 +10,13 @@ use schakel_domain::message::{AskAbout, AskBody, Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::super::Desk;
-use super::super::consultation::{consultation_name, refuse_step};
+use super::super::consultation::{consultation_name, keep_question, refuse_step};
 use super::super::draft::{Draft, Stop};
 use super::super::handover::within;
+use super::super::known::joined;
 use super::super::record::{Asking, CaseRecord, ConsultationRecord, ConsultationSealed, Doc, Ground, Links, Side};
 use super::super::trace::{By, Rule};
-use super::{Incoming, Thread, advance, event_code, unfit};
+use super::{Incoming, Thread, advance, event_code, made_under, unfit};
 use crate::agreements::Wish;
 
 impl Desk {
@@ -36,14 +37,13 @@ impl Desk {
     ) -> Result<ClientKeyId, Stop> {
         let message = incoming.message;
         if self.load::<ConsultationRecord>(&ask.consultation.to_string()).await?.is_some() {
-            return Err(unfit());
+            // The same question again: answered from the state as it is.
+            return self.take_reply(draft, incoming, thread, &message.body).await;
         }
         self.parts.agreements.may_start(&message.sender, draft.now)?;
         let grant = self.grant_for_question(message, ask)?;
         let (mut case, mut doc) = self.question_docs(draft, thread, message, ask, self.ground(&grant)).await?;
-        if let AskAbout::Case { dossier, .. } = &ask.about {
-            within(&grant.mask, dossier, grant.clause.as_str())?;
-        }
+        within(&grant.mask, &sent_along(&ask.about), grant.clause.as_str())?;
         let Asking::Candidate(state) = &doc.clear.asking else { return Err(unfit()) };
         let said = Said::Ask { content: doc.clear.content };
         let input = candidate::Input::Receive { from: message.sender.clone(), message: said };
@@ -91,10 +91,10 @@ impl Desk {
                 }
                 let mut doc = self.case_for(draft, thread, message).await?;
                 advance(&mut doc.clear.links, message);
-                doc.clear.consultations.push(ask.consultation);
+                keep_question(&mut doc.clear, ask.consultation)?;
                 if !doc.clear.custody.responsible() {
                     doc.clear.leads(message.sender.clone());
-                    doc.sealed.dossier = Dossier::clone(dossier);
+                    doc.sealed.dossier = joined(&doc.sealed.dossier, Dossier::clone(dossier));
                 }
                 let question = question(message, ask, ground, doc.clear.key, Links::new(), draft.now);
                 Ok((Some(doc), question))
@@ -116,16 +116,20 @@ impl Desk {
         let message = incoming.message;
         let id = consultation_of(body).ok_or_else(unfit)?;
         let (mut case, mut doc) = match thread {
-            Thread::Case(case) => {
-                let doc: Doc<ConsultationRecord> = self.load(&id.to_string()).await?.ok_or_else(unfit)?;
-                (Some(*case), doc)
-            }
+            Thread::Case(case) => match self.load::<ConsultationRecord>(&id.to_string()).await? {
+                Some(doc) => (Some(*case), doc),
+                // The question never came through: nobody here waits.
+                None if matches!(body, Body::Release { .. }) => return self.void(draft, incoming, Thread::Case(case)).await,
+                None => return Err(unfit()),
+            },
+            Thread::Bare(_) if matches!(body, Body::Release { .. }) => return self.void(draft, incoming, thread).await,
             Thread::Consultation(doc) if doc.clear.consultation == id => (None, *doc),
             Thread::Consultation(_) | Thread::Bare(_) => return Err(unfit()),
         };
         if doc.clear.case != case.as_ref().map(|case| case.clear.case) {
             return Err(unfit());
         }
+        made_under(message, &doc.clear.ground.covenant)?;
         match &mut case {
             Some(case) => advance(&mut case.clear.links, message),
             None => advance(&mut doc.clear.links, message),
@@ -141,7 +145,7 @@ impl Desk {
             Asking::Requester(state) => {
                 let step = requester::step(&state, requester::Input::Receive { from: message.sender.clone(), message: said })
                     .map_err(refuse_step)?;
-                take_words(&mut doc, &message.sender, body);
+                take_words(&mut doc, &message.sender, body)?;
                 self.requester_step(draft, &mut doc, case.as_mut(), step).await?;
             }
             Asking::Candidate(state) => {
@@ -154,19 +158,34 @@ impl Desk {
         Ok(doc.clear.key)
     }
 
-    /// A person at a candidate opened the question.
+    /// A person at a candidate opened a question of this case.
     pub(super) async fn consultation_seen(
         &self,
         draft: &mut Draft<'_>,
+        incoming: Incoming<'_>,
+        case: &Doc<CaseRecord>,
         subject: &str,
-        by: &OrgId,
         at: jiff::Timestamp,
     ) -> Result<(), Stop> {
-        let Some(mut doc): Option<Doc<ConsultationRecord>> = self.load(subject).await? else {
+        let found = self.load::<ConsultationRecord>(subject).await?.filter(|doc| doc.clear.case == Some(case.clear.case));
+        let Some(mut doc) = found else {
             return Err(Refusal::new(Stage::State, Reason::ProtocolViolation).because("nothing here has that name").into());
         };
-        mark_seen(draft, &mut doc, by, at);
+        mark_seen(draft, &mut doc, &incoming.message.sender, at);
+        self.trace_seen(draft, incoming, self.about_consultation(&doc, Some(case)), &doc.clear.ground).await?;
         draft.put(&doc).await
+    }
+}
+
+/// Everything a question says of the young person.
+fn sent_along(about: &AskAbout) -> Dossier {
+    match about {
+        AskAbout::Case { dossier, .. } => Dossier::clone(dossier),
+        AskAbout::Nobody { age, municipality, severity } => {
+            let mut said = Dossier { age: *age, severity: *severity, ..Dossier::default() };
+            said.identity.municipality.clone_from(municipality);
+            said
+        }
     }
 }
 
@@ -178,7 +197,7 @@ pub(super) fn mark_seen(draft: &mut Draft<'_>, doc: &mut Doc<ConsultationRecord>
     }
 }
 
-fn take_words(doc: &mut Doc<ConsultationRecord>, from: &OrgId, body: &Body) {
+fn take_words(doc: &mut Doc<ConsultationRecord>, from: &OrgId, body: &Body) -> Result<(), Stop> {
     match body {
         Body::Bid { available, by, note, .. } => {
             if let Some(candidate) = doc.clear.candidates.get_mut(from) {
@@ -189,11 +208,12 @@ fn take_words(doc: &mut Doc<ConsultationRecord>, from: &OrgId, body: &Body) {
         }
         Body::DeclineAsk { note, .. } => drop(doc.sealed.notes.insert(from.clone(), note.clone())),
         Body::Advice { text, by, .. } => {
-            doc.sealed.advice.push(text.clone());
+            doc.sealed.advise(text)?;
             doc.sealed.by.insert(from.clone(), by.clone());
         }
         _ => {}
     }
+    Ok(())
 }
 
 fn question(
@@ -212,7 +232,7 @@ fn question(
             (None, Vec::new(), sealed)
         }
     };
-    let content = Hash::sha256(&[ask.question.as_bytes(), &package].concat());
+    let content = content_of(ask);
     Doc {
         id: ask.consultation.to_string(),
         version: 0,
@@ -246,8 +266,18 @@ fn question(
     }
 }
 
+/// SHA-256 of a question as it travels.
+fn content_of(ask: &AskBody) -> Hash {
+    let package: &[u8] = match &ask.about {
+        AskAbout::Case { package, .. } => package,
+        AskAbout::Nobody { .. } => &[],
+    };
+    Hash::sha256(&[ask.question.as_bytes(), package].concat())
+}
+
 fn consultation_of(body: &Body) -> Option<ConsultationId> {
     match body {
+        Body::Ask(ask) => Some(ask.consultation),
         Body::Bid { consultation, .. }
         | Body::DeclineAsk { consultation, .. }
         | Body::Confirm { consultation }
@@ -258,9 +288,11 @@ fn consultation_of(body: &Body) -> Option<ConsultationId> {
     }
 }
 
-fn said(body: &Body, content: Hash) -> Option<Said<Hash>> {
+/// What a message says in the protocol. A bid names no question of its own: it answers the one it was given.
+fn said(body: &Body, asked: Hash) -> Option<Said<Hash>> {
     Some(match body {
-        Body::Bid { .. } => Said::Bid { content },
+        Body::Ask(ask) => Said::Ask { content: content_of(ask) },
+        Body::Bid { .. } => Said::Bid { content: asked },
         Body::DeclineAsk { code, .. } => Said::Decline { code: *code },
         Body::Confirm { .. } => Said::Confirm,
         Body::Release { .. } => Said::Release,
