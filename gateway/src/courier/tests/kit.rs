@@ -203,7 +203,7 @@ impl FakeOutcome {
         self.store.commit(Commit { at: now(), outbox: vec![change], send: vec![outgoing(&void)], ..Commit::default() }).await.unwrap();
         self.told.send_modify(|told| told.parked.push(message));
         let courier = self.courier.lock().unwrap().as_ref().and_then(std::sync::Weak::upgrade);
-        courier.unwrap().wake(&[peer.clone()]);
+        courier.unwrap().wake(std::slice::from_ref(peer));
     }
 }
 
