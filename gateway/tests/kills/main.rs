@@ -22,9 +22,8 @@ async fn nothing_is_lost_doubled_or_led_twice_however_often_a_gateway_is_killed(
     let dir = tempfile::tempdir().unwrap();
     let (sender, receiver) = region(dir.path()).await;
     let (mut nodes, stop, ledger) = ([sender, receiver], Arc::new(AtomicBool::new(false)), Arc::new(Ledger::default()));
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|_| tokio::spawn(Worker::new(&nodes[0], &nodes[1], Arc::clone(&ledger)).run(Arc::clone(&stop))))
-        .collect();
+    let workers: Vec<_> =
+        (0..WORKERS).map(|_| tokio::spawn(Worker::new(&nodes[0], &nodes[1], Arc::clone(&ledger)).run(Arc::clone(&stop)))).collect();
 
     let mut ready = Vec::new();
     for kill in 0..kills {

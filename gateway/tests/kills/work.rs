@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use schakel::demo::client::{Client, Person, by};
 use schakel::demo::checker;
+use schakel::demo::client::{Client, Person, by};
 use schakel::store::{Kind, Page, sqlite};
 use schakel_domain::person::Actor;
 use schakel_proto::care::v1 as care;
@@ -99,11 +99,8 @@ impl Worker {
 
     async fn open(&self) -> String {
         let dossier = ty::Dossier { situation: "onrust".to_owned(), age: Some(15), ..Default::default() };
-        let request = care::CreateCaseRequest {
-            request_id: Uuid::now_v7().to_string(),
-            actor: Some(self.giver.wire()),
-            dossier: Some(dossier),
-        };
+        let request =
+            care::CreateCaseRequest { request_id: Uuid::now_v7().to_string(), actor: Some(self.giver.wire()), dossier: Some(dossier) };
         until(|| async {
             let answer = self.giving.cases().create_case(by(&self.giver, request.clone())).await?.into_inner();
             Ok(Some(answer.case.unwrap().name))
@@ -114,7 +111,10 @@ impl Worker {
     async fn offer(&self, case: &str) -> String {
         let request_id = Uuid::now_v7().to_string();
         let read = care::GetCaseRequest { name: case.to_owned(), ..Default::default() };
-        let etag = until(|| async { Ok(Some(self.giving.cases().get_case(by(&self.giver, read.clone())).await?.into_inner().case.unwrap().etag)) }).await;
+        let etag = until(|| async {
+            Ok(Some(self.giving.cases().get_case(by(&self.giver, read.clone())).await?.into_inner().case.unwrap().etag))
+        })
+        .await;
         let request = care::CreateHandoverRequest {
             parent: case.to_owned(),
             etag,
