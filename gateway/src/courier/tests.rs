@@ -1,6 +1,7 @@
 //! The link as both sides see it: what arrives, once and in order, whatever happens on the way.
 
 pub(crate) mod kit;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -268,6 +269,22 @@ async fn a_stopped_peer_is_left_alone_until_it_is_resumed() {
     a.courier.wake(&[org(2)]);
     a.told(|told| told.delivered.len() == 1).await;
     assert_eq!(in_thread(&b.desk, 1), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_courier_that_was_ended_sends_nothing_more() {
+    let network = Arc::new(Network::default());
+    let (a, b) = pair(&network);
+    a.send(&messages(1, 1)).await;
+    a.told(|told| told.delivered.len() == 1).await;
+
+    a.courier.stop();
+    a.send(&[message(1, 2, 1, 2)]).await;
+    a.courier.retry(&org(2));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+
+    assert_eq!(in_thread(&b.desk, 1), [1]);
+    assert_eq!(a.outbox(2, OutboxState::Waiting).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -156,7 +156,7 @@ impl<'a> Player<'a> {
         Played { name, ok: detail.is_none(), detail, tampered, custody }
     }
 
-    /// Waits until no organisation has anything under way: every expectation of a story holds before its stores are judged.
+    /// Waits until everything the step expects is true.
     async fn wait_for(&mut self, step: &Step) -> Result<(), String> {
         let since = Instant::now();
         loop {
@@ -171,8 +171,15 @@ impl<'a> Player<'a> {
             if since.elapsed() > PATIENCE {
                 return Err(unmet.join("; "));
             }
-            // Whichever comes first; a closed channel cannot be, the watchers live as long as the player.
-            drop(tokio::time::timeout(LOOK_AGAIN, self.changed.changed()).await);
+            self.something_happens().await;
+        }
+    }
+
+    /// Waits for the next event of any organisation, and not for long.
+    async fn something_happens(&mut self) {
+        // When every stream has ended there are no more events, and the pause is all there is.
+        if tokio::time::timeout(LOOK_AGAIN, self.changed.changed()).await.is_ok_and(|changed| changed.is_err()) {
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

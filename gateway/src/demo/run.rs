@@ -90,8 +90,10 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send), colour: bool) 
     let mut player = Player::new(&scenario, &world, lines)?;
     let steps = play(&scenario, &mut player, &mut show, options.check).await;
     let quiet = quiet(&world).await?;
+    let mut player = Some(player);
     let (findings, gateways) = if options.check {
-        // The stores are judged as they are on disk, when nobody has them open any more.
+        // The stores are judged as they are on disk, when nobody has them open any more. Doors wait for their clients to go.
+        player = None;
         gateways.stop().await;
         (judge(&world).await?, None)
     } else {
@@ -103,7 +105,7 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send), colour: bool) 
         show.running(&world, &folder.path);
         // Nothing to do when the signal cannot be heard: then it ends now.
         drop(tokio::signal::ctrl_c().await);
-        drop(player);
+        drop(player.take());
         gateways.stop().await;
     }
     Ok(report)

@@ -10,7 +10,8 @@ mod step;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use schakel_domain::covenant::{Document, Service};
+use schakel_domain::covenant::Document;
+use schakel_domain::covenant::document::{Party, Service};
 use schakel_domain::id::OrgId;
 use schakel_domain::person::Actor;
 use serde::Deserialize;
@@ -93,7 +94,7 @@ struct File {
 struct CovenantPart {
     file: PathBuf,
     #[serde(default)]
-    roles: BTreeMap<OrgId, Vec<String>>,
+    parties: Vec<Party>,
     #[serde(default)]
     services: Vec<Service>,
     #[serde(default)]
@@ -204,19 +205,7 @@ fn play_covenant(part: &CovenantPart, read: &dyn Fn(&Path) -> Result<String, Str
     };
     let mut document = Document::from_toml(&text).map_err(wrong)?;
     let mut mistakes = Vec::new();
-    for (org, roles) in &part.roles {
-        let Some(party) = document.parties.iter_mut().find(|party| party.id == *org) else {
-            mistakes.push(mistake("covenant.roles", format!("{org} is no party of the covenant")));
-            continue;
-        };
-        for role in roles {
-            match role.parse() {
-                Ok(role) if !party.roles.contains(&role) => party.roles.push(role),
-                Ok(_) => {}
-                Err(error) => mistakes.push(mistake("covenant.roles", error.to_string())),
-            }
-        }
-    }
+    document.parties.extend(part.parties.iter().cloned());
     document.services.extend(part.services.iter().cloned());
     for change in &part.clauses {
         change_clause(&mut document, change, &mut mistakes);

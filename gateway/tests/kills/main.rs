@@ -3,6 +3,8 @@
 //! Whatever was answered is there exactly once at both sides, every case has one lead, and both logs verify. How fast a killed gateway is
 //! ready again is printed; it is judged only by the long run. `KILLS` sets the number of kills, 50 by default.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod node;
 mod work;
 
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use node::{Node, region};
+use node::region;
 use work::{Ledger, Worker};
 
 /// Handovers under way at the same time.

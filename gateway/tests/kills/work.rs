@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use schakel::demo::checker;
+use schakel::demo::checker::{self, History, Subject};
 use schakel::demo::client::{Client, Person, by};
 use schakel::store::{Kind, Page, sqlite};
 use schakel_domain::person::Actor;
@@ -197,8 +197,13 @@ pub async fn check(nodes: &[Node; 2], handovers: &[String]) {
         assert_eq!(cases, known, "{}: exactly the cases that were handed over", node.home.id);
         store.close().await;
     }
-    let homes: Vec<_> = nodes.iter().map(|node| node.home.clone()).collect();
-    let history = checker::check(&homes).await.unwrap();
-    assert_eq!(history.violations, Vec::<String>::new());
-    assert_eq!(history.transitions, 2 * handovers.len(), "one opening and one handover of each case");
+    let mut subjects = Vec::new();
+    for node in nodes {
+        let store = sqlite::open_read_only(&node.home.store()).await.unwrap();
+        subjects.push(Subject { org: node.home.id.parse().unwrap(), store, checkpoint: None });
+    }
+    let findings = checker::check(&History::read(subjects).await.unwrap());
+    let violations: Vec<String> = findings.violations.iter().map(ToString::to_string).collect();
+    assert_eq!(violations, Vec::<String>::new());
+    assert_eq!(findings.handovers, handovers.len() as u64);
 }

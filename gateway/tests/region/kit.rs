@@ -24,6 +24,9 @@ use tokio::process::Command;
 /// Long enough for a busy machine; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Within this time a gateway has stopped: less than a service manager waits.
+const STOP: Duration = Duration::from_secs(20);
+
 /// Running gateways that share a covenant and nothing else.
 pub(crate) struct Region {
     gateways: Vec<Gateway>,
@@ -91,11 +94,17 @@ impl Region {
         self.gateways.iter().find(|gateway| gateway.home.key.to_string() == key).unwrap()
     }
 
-    /// Stops them all in good order.
+    /// Stops one of them while the others go on, in time.
+    pub(crate) async fn stop_only(mut self, key: &str) {
+        let at = self.gateways.iter().position(|gateway| gateway.home.key.to_string() == key).unwrap();
+        let stop = self.gateways.swap_remove(at).running.stop();
+        tokio::time::timeout(STOP, stop).await.expect("a gateway stops in time");
+    }
+
+    /// Stops them all in good order and in time, whoever is still connected.
     pub(crate) async fn stop(self) {
-        for gateway in self.gateways {
-            gateway.running.stop().await;
-        }
+        let stops = self.gateways.into_iter().map(|gateway| gateway.running.stop());
+        tokio::time::timeout(STOP, futures_util::future::join_all(stops)).await.expect("a gateway stops in time");
     }
 }
 

@@ -90,3 +90,18 @@ async fn a_case_is_handed_over_and_both_then_name_the_same_organisation_and_tele
     }
     region.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_stops_in_time_though_a_peer_and_a_watcher_hold_their_streams_open() {
+    let region = Region::of(&["sez", "propersona"]).await;
+    let (sez, propersona) = (region.gateway("sez"), region.gateway("propersona"));
+    let (changed, mut heard) = tokio::sync::watch::channel(0);
+    let (client, person) = (propersona.client.clone(), propersona.person.clone());
+    tokio::spawn(async move { client.watch(&person, changed).await });
+    let case = sez.open_case().await;
+    let handover = sez.offer(&case, propersona).await.unwrap();
+    propersona.until("the offer", async || propersona.read_handover(&handover.name).await).await;
+    heard.wait_for(|heard| *heard > 0).await.unwrap();
+
+    region.stop_only("propersona").await;
+}

@@ -1,13 +1,14 @@
 //! What each step asks of the organisation's own gateway.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use schakel_domain::custody::DeclineCode;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_proto::care::v1 as care;
 use schakel_proto::r#type::v1 as wire;
 
-use super::{Named, Player, Trouble};
+use super::{Named, PATIENCE, Player, Trouble};
 use crate::demo::client::{Client, Person, by, in_minutes};
 use crate::demo::scenario::{Does, OrgKey, Step};
 
@@ -135,7 +136,11 @@ impl Player<'_> {
         let mut service = turn.client.consultations();
         let view = if matches!(does, Does::ReadConsultation { .. }) { care::View::Full } else { care::View::Basic };
         let get = care::GetConsultationRequest { name: resource.clone(), view: view.into(), actor: actor() };
-        let found = service.get_consultation(by(&turn.person, get)).await?.into_inner();
+        let look = || {
+            let (mut service, get) = (turn.client.consultations(), by(&turn.person, get.clone()));
+            async move { service.get_consultation(get).await }
+        };
+        let found = self.when_arrived(look).await?;
         let etag = found.consultation.ok_or_else(|| empty("consultation"))?.etag;
         let (name, request_id) = (resource, request_id());
         match does {
@@ -199,7 +204,11 @@ impl Player<'_> {
         let mut service = turn.client.handovers();
         let view = if matches!(does, Does::ReadHandover { .. }) { care::View::Full } else { care::View::Basic };
         let get = care::GetHandoverRequest { name: resource.clone(), view: view.into(), actor: actor() };
-        let found = service.get_handover(by(&turn.person, get)).await?.into_inner();
+        let look = || {
+            let (mut service, get) = (turn.client.handovers(), by(&turn.person, get.clone()));
+            async move { service.get_handover(get).await }
+        };
+        let found = self.when_arrived(look).await?;
         let etag = found.handover.ok_or_else(|| empty("handover"))?.etag;
         let (name, request_id) = (resource, request_id());
         match does {
@@ -223,6 +232,22 @@ impl Player<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What a step acts on may still be on its way to the organisation that acts.
+    async fn when_arrived<T, F>(&mut self, look: impl Fn() -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    {
+        let since = Instant::now();
+        loop {
+            self.changed.mark_unchanged();
+            match look().await.map_err(Trouble::from) {
+                Ok(found) => return Ok(found.into_inner()),
+                Err(Trouble::Refused(no)) if no.reason == Reason::NotFound && since.elapsed() < PATIENCE => self.something_happens().await,
+                Err(trouble) => return Err(trouble),
+            }
+        }
     }
 
     fn org_id(&self, key: &OrgKey) -> Result<String, Trouble> {

@@ -11,10 +11,10 @@ fn told(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn the_gelderland_story_has_no_mistakes_and_all_eleven_organizations() {
+fn the_gelderland_story_has_no_mistakes_and_all_twelve_organizations() {
     let scenario = Scenario::gelderland().unwrap();
 
-    assert_eq!(scenario.organizations.len(), 11);
+    assert_eq!(scenario.organizations.len(), 12);
     assert!(scenario.steps.len() > 30);
     assert!(schakel_domain::covenant::check(&scenario.covenant).iter().all(|problem| problem.path.contains("root_key")));
 }

@@ -1,0 +1,13 @@
+//! Proves the desk: real desks of several organisations, real stores and vaults, and a postman who may do anything a network does.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod agreed;
+mod commands;
+mod consultations;
+mod handovers;
+mod invariants;
+mod kit;
+mod operators;
+mod schedules;
+mod secrets;
