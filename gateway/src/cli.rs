@@ -4,13 +4,20 @@
 //! command is a module with `Args` and `run`, and one line in the table below.
 
 mod api;
+mod audit;
+mod case;
 mod certs;
 mod config;
 mod covenant;
+mod demo;
 mod files;
 mod keys;
+mod outbox;
+mod peer;
 mod record;
+mod remote;
 mod report;
+mod serve;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use schakel_domain::refusal::Lang;
@@ -73,6 +80,16 @@ macro_rules! commands {
 }
 
 commands! {
+    /// Run a gateway
+    Serve => serve;
+    /// Show, check and export the log of a gateway
+    Audit => audit;
+    /// Who is responsible for a case and whom to call; what two people decide together
+    Case => case;
+    /// What waits to be sent: try it now, take it back, send it again
+    Outbox => outbox;
+    /// The other organisations' gateways: how traffic stands, stop it, resume it
+    Peer => peer;
     /// Make, sign, check and explain a covenant
     Covenant => covenant;
     /// Make, sign and check a party record: endpoint, keys, telephones
@@ -85,6 +102,8 @@ commands! {
     Config => config;
     /// Print what builders of other systems need
     Api => api;
+    /// Play a crisis with several organisations on this machine
+    Demo => demo;
 }
 
 /// A gateway for youth crisis care: ask each other's expertise, hand cases over, under a covenant all signed.

@@ -138,10 +138,16 @@ pub struct PeerStatus {
     pub held_threads: usize,
 }
 
-/// The courier. Dropping it ends its tasks; what was under way is sent again after the next start.
+/// The courier.
 pub struct Courier {
     ports: Arc<Ports>,
-    tasks: Mutex<BTreeMap<OrgId, (Arc<Shared>, AbortHandle)>>,
+    tasks: Mutex<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    stopped: bool,
+    of: BTreeMap<OrgId, (Arc<Shared>, Option<AbortHandle>)>,
 }
 
 impl fmt::Debug for Courier {
@@ -176,7 +182,7 @@ impl Courier {
 
     /// The peer called us, so it can be reached: what waits goes now, but not sooner than a second after the last attempt.
     pub fn nudge(&self, peer: &OrgId) {
-        if let Some((shared, _)) = self.tasks().get(peer) {
+        if let Some((shared, _)) = self.tasks().of.get(peer) {
             shared.ring(|bells| bells.nudge = true);
         }
     }
@@ -198,7 +204,7 @@ impl Courier {
     pub async fn status(&self, peer: &OrgId) -> Result<PeerStatus, StoreError> {
         let queues = self.ports.store.outbox_peers().await?;
         let queue = queues.into_iter().find(|queue| queue.peer == *peer);
-        let shown = self.tasks().get(peer).map(|(shared, _)| shared.shown()).unwrap_or_default();
+        let shown = self.tasks().of.get(peer).map(|(shared, _)| shared.shown()).unwrap_or_default();
         Ok(PeerStatus {
             peer: peer.clone(),
             state: shown.state,
@@ -211,17 +217,27 @@ impl Courier {
         })
     }
 
-    fn tasks(&self) -> MutexGuard<'_, BTreeMap<OrgId, (Arc<Shared>, AbortHandle)>> {
+    /// Ends every task, for good. What was under way is sent again after the next start. To be called before the store is closed:
+    /// whoever is told of outcomes usually holds the courier too, so that it is never dropped by itself.
+    pub fn stop(&self) {
+        let mut tasks = self.tasks();
+        tasks.stopped = true;
+        tasks.of.values().filter_map(|(_, task)| task.as_ref()).for_each(AbortHandle::abort);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bells of a peer's task, which is started when there was none. Peers come from the outbox and the covenants: they are few.
     fn shared(&self, peer: &OrgId) -> Arc<Shared> {
         let mut tasks = self.tasks();
-        let (shared, _) = tasks.entry(peer.clone()).or_insert_with(|| {
+        let stopped = tasks.stopped;
+        let (shared, _) = tasks.of.entry(peer.clone()).or_insert_with(|| {
             let shared = Arc::new(Shared::default());
             let life = task::live(Arc::clone(&self.ports), peer.clone(), Arc::clone(&shared));
-            (shared, tokio::spawn(life).abort_handle())
+            let task = (!stopped).then(|| tokio::spawn(life).abort_handle());
+            (shared, task)
         });
         Arc::clone(shared)
     }
@@ -229,7 +245,7 @@ impl Courier {
 
 impl Drop for Courier {
     fn drop(&mut self) {
-        self.tasks().values().for_each(|(_, task)| task.abort());
+        self.stop();
     }
 }
 

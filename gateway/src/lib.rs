@@ -9,6 +9,7 @@ pub mod batch;
 pub mod cli;
 pub mod config;
 pub mod courier;
+pub mod demo;
 pub mod desk;
 pub mod doors;
 pub mod ledger;

@@ -17,7 +17,7 @@ pub mod time;
 pub use book::{Book, Installed, Stored};
 pub use check::check;
 pub use diff::{Difference, describe, diff};
-pub use document::{Act, Document};
+pub use document::{Act, Document, Service};
 pub use explain::{explain, explain_document};
 pub use name::{ClauseId, CovenantId, ServiceId, Telephone, UrgencyCode};
 pub use permit::{Decision, Escalation, Grant, Mask, Question};

@@ -80,7 +80,7 @@ pub(super) fn installed(agreements: &Agreements, bundle: &[u8], is_new: bool) ->
     let held = agreements.held();
     let covenant = held.book.as_ref().and_then(|book| book.get(&id, version)).ok_or_else(not_found)?;
     let unsigned = match covenant.standing() {
-        Standing::Waiting { missing } => missing.iter().cloned().collect(),
+        Standing::Waiting { missing } => missing.to_vec(),
         _ => Vec::new(),
     };
     Ok(AgreementAnswer::CovenantInstalled { id: id.to_string(), version, is_new, unsigned })

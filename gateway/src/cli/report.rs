@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use schakel_domain::refusal::Refusal;
+use schakel_domain::refusal::{Lang, Refusal};
 use serde_json::{Value, json};
 
 use super::Globals;
@@ -43,6 +43,12 @@ impl Failure {
         Self { what: format!("{}: {}", path.display(), self.what), ..self }
     }
 
+    /// What a gateway could not do now, in the language of whoever asked.
+    pub(super) fn told(refusal: &Refusal, lang: Lang) -> Self {
+        let what = format!("{}. {} {}", refusal, refusal.sentence(lang), refusal.reason.remedy(lang));
+        Self { reason: Some(refusal.reason.code()), what }
+    }
+
     /// The failure as the object that `--json` promises.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -52,7 +58,7 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let remedy = refusal.reason.remedy(schakel_domain::refusal::Lang::En);
+        let remedy = refusal.reason.remedy(Lang::En);
         Self { reason: Some(refusal.reason.code()), what: format!("{refusal}. {remedy}") }
     }
 }

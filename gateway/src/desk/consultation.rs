@@ -10,7 +10,7 @@ use schakel_domain::covenant::{Act as Granted, Grant};
 use schakel_domain::dossier::{Dossier, scan, trim};
 use schakel_domain::expertise::requester::{Fact, Mode};
 use schakel_domain::expertise::{Message as Said, candidate, requester};
-use schakel_domain::id::{ConsultationId, Hash, OrgId};
+use schakel_domain::id::{ClientKeyId, ConsultationId, Hash, OrgId};
 use schakel_domain::message::{AskAbout, AskBody, Body};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
@@ -76,25 +76,9 @@ impl Desk {
             Whom::Case(case) => Some(self.find::<CaseRecord>(&case.to_string()).await?),
             Whom::Nobody { .. } => None,
         };
-        if let Some(case) = &case
-            && case.clear.custody.lead().is_none()
-        {
-            return Err(super::case::not_lead(&case.clear));
-        }
-        let known = self.known_of(ask, case.as_ref(), draft.now);
-        let grants = self.grants(ask, &known, draft.now)?;
-        let first = grants.first().ok_or_else(|| internal("finding whom to ask"))?;
-        let order = self.order(ask, first, draft.now)?;
-        self.check_continues(ask).await?;
-        let findings = anonymous_findings(ask)?;
-        let travels = trim(&known, &first.mask.fields, &first.mask.protected, &ask.needed);
-        let package = if case.is_some() { crate::wire::dossier::encode_dossier(&travels) } else { Vec::new() };
-        let content = Hash::sha256(&[ask.question.as_bytes(), &package].concat());
-        let fan_out = ask.fan_out.unwrap_or(first.mode == CovenantMode::FanOut);
-        let mode = if fan_out { Mode::FanOut } else { Mode::Sequence };
-        let step = requester::ask(&self.parts.me, content, mode, order.clone()).map_err(refuse_step)?;
-        let per_candidate = first.response_target.unwrap_or_else(|| jiff::SignedDuration::from_mins(30));
-        let overall = first.overall_deadline.unwrap_or(per_candidate);
+        let prepared = self.prepare(ask, case.as_ref(), draft.now).await?;
+        let step = requester::ask(&self.parts.me, prepared.content, prepared.mode, prepared.order.clone()).map_err(refuse_step)?;
+        let state = step.state.clone().ok_or_else(|| internal("asking"))?;
         let key = match &case {
             Some(case) => case.clear.key,
             None => draft.new_key()?,
@@ -102,33 +86,8 @@ impl Desk {
         let mut doc = Doc {
             id: id.to_string(),
             version: 0,
-            clear: ConsultationRecord {
-                consultation: id,
-                revision: 1,
-                case: case.as_ref().map(|case| case.clear.case),
-                key,
-                side: Side::Sender,
-                from: self.parts.me.clone(),
-                service: ask.service.clone(),
-                urgency: ask.urgency.clone(),
-                ground: super::record::Ground { order, ..self.ground(first) },
-                respond_by: draft.now + per_candidate,
-                deadline: draft.now + overall,
-                per_candidate_s: per_candidate.as_secs(),
-                asking: Asking::Requester(step.state.clone().ok_or_else(|| internal("asking"))?),
-                open: true,
-                advised: false,
-                content,
-                candidates: BTreeMap::new(),
-                available: None,
-                seen: None,
-                links: Links::new(),
-                call_back: self.own_telephone(),
-                continues: ask.continues,
-                findings: findings.into_iter().map(|finding| (finding.kind.to_owned(), finding.at)).collect(),
-                asked: draft.now,
-            },
-            sealed: sealed_question(ask, &travels, package),
+            clear: self.asked(id, ask, case.as_ref(), key, &prepared, state, draft.now),
+            sealed: sealed_question(ask, &prepared.travels, prepared.package),
         };
         if let Some(case) = &mut case {
             keep_question(&mut case.clear, id)?;
@@ -141,6 +100,66 @@ impl Desk {
         self.requester_step(draft, &mut doc, case.as_mut(), step).await?;
         self.put_consultation(draft, &doc, case.as_ref()).await?;
         Ok(consultation_name(id))
+    }
+
+    /// Everything that is judged before anybody is asked: the lead, the covenant, the dataset, what the scan finds.
+    async fn prepare(&self, ask: &Ask, case: Option<&Doc<CaseRecord>>, now: jiff::Timestamp) -> Result<Prepared, Stop> {
+        if let Some(case) = case
+            && case.clear.custody.lead().is_none()
+        {
+            return Err(super::case::not_lead(&case.clear));
+        }
+        let known = self.known_of(ask, case, now);
+        let grant = self.grants(ask, &known, now)?.into_iter().next().ok_or_else(|| internal("finding whom to ask"))?;
+        let order = self.order(ask, &grant, now)?;
+        self.check_continues(ask).await?;
+        let findings = anonymous_findings(ask)?;
+        let travels = trim(&known, &grant.mask.fields, &grant.mask.protected, &ask.needed);
+        let package = if case.is_some() { crate::wire::dossier::encode_dossier(&travels) } else { Vec::new() };
+        let content = Hash::sha256(&[ask.question.as_bytes(), &package].concat());
+        let fan_out = ask.fan_out.unwrap_or(grant.mode == CovenantMode::FanOut);
+        let mode = if fan_out { Mode::FanOut } else { Mode::Sequence };
+        Ok(Prepared { grant, order, mode, findings, travels, package, content })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one new record, each used once")]
+    fn asked(
+        &self,
+        id: ConsultationId,
+        ask: &Ask,
+        case: Option<&Doc<CaseRecord>>,
+        key: ClientKeyId,
+        prepared: &Prepared,
+        state: requester::State<OrgId, Hash>,
+        now: jiff::Timestamp,
+    ) -> ConsultationRecord {
+        let per_candidate = prepared.grant.response_target.unwrap_or_else(|| jiff::SignedDuration::from_mins(30));
+        ConsultationRecord {
+            consultation: id,
+            revision: 1,
+            case: case.map(|case| case.clear.case),
+            key,
+            side: Side::Sender,
+            from: self.parts.me.clone(),
+            service: ask.service.clone(),
+            urgency: ask.urgency.clone(),
+            ground: super::record::Ground { order: prepared.order.clone(), ..self.ground(&prepared.grant) },
+            respond_by: now + per_candidate,
+            deadline: now + prepared.grant.overall_deadline.unwrap_or(per_candidate),
+            per_candidate_s: per_candidate.as_secs(),
+            asking: Asking::Requester(state),
+            open: true,
+            advised: false,
+            content: prepared.content,
+            candidates: BTreeMap::new(),
+            available: None,
+            seen: None,
+            links: Links::new(),
+            call_back: self.own_telephone(),
+            continues: ask.continues,
+            findings: prepared.findings.iter().map(|finding| (finding.kind.to_owned(), finding.at)).collect(),
+            asked: now,
+        }
     }
 
     /// What is known of whom the question is about.
@@ -406,6 +425,17 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// A question that may be asked.
+struct Prepared {
+    grant: Grant,
+    order: Vec<OrgId>,
+    mode: Mode,
+    findings: Vec<schakel_domain::dossier::Finding>,
+    travels: Dossier,
+    package: Vec<u8>,
+    content: Hash,
 }
 
 /// What became true at the requester.

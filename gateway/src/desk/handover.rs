@@ -319,19 +319,15 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             case.clear.touch(now);
             draft.event("handover.completed", name, "completed");
         }
+        Fact::OfferClosed(_, Outcome::Passed) => {}
         Fact::OfferClosed(_, outcome) => {
-            let (word, state) = match outcome {
-                Outcome::Withdrawn => ("handover.withdrawn", "withdrawn"),
-                Outcome::Declined(code) => {
-                    record.decline = Some(code);
-                    ("handover.declined", "declined")
-                }
-                Outcome::Passed => ("handover.completed", "completed"),
-                Outcome::Refused | Outcome::Reclaimed => ("handover.returned", "returned"),
-            };
+            if let Outcome::Declined(code) = outcome {
+                record.decline = Some(code);
+            }
             ended(record, draft);
             case.clear.touch(now);
-            draft.event(word, name, state);
+            let word = closed_word(outcome);
+            draft.event(&format!("handover.{word}"), name, word);
         }
         Fact::BecameLead(_) => {
             case.clear.touch(now);
@@ -350,6 +346,16 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             case.clear.touch(now);
         }
         Fact::ContestResolved | Fact::CaseClosed(_) => case.clear.touch(now),
+    }
+}
+
+/// How an own offer ended, in the word of events and states.
+fn closed_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Withdrawn => "withdrawn",
+        Outcome::Declined(_) => "declined",
+        Outcome::Passed => "completed",
+        Outcome::Refused | Outcome::Reclaimed => "returned",
     }
 }
 

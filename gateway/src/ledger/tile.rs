@@ -5,14 +5,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schakel_domain::audit::checkpoint::Checkpoint;
+use schakel_domain::audit::note::Vkey;
 use schakel_domain::audit::tiles::WIDTH;
 use schakel_domain::id::Hash;
 use serde::{Deserialize, Serialize};
 
 use super::{LedgerFault, Signed};
 use crate::store::{Expect, Kind, Record, Store, StoreError};
-use schakel_domain::audit::checkpoint::Checkpoint;
-use schakel_domain::audit::note::Vkey;
 
 /// Id of the record ([`Kind::Gateway`]) with the newest checkpoint.
 pub const CHECKPOINT: &str = "checkpoint";

@@ -104,17 +104,22 @@ impl ClientTls {
         let material = self.material.load();
         let condition: Condition = Arc::new(move |identity| is_expected(identity, &expected));
         let verifier = ServerVerifier::new(material.anchors.clone(), condition)?;
-        let mut config = ClientConfig::builder_with_details(provider(), Arc::clone(&self.clock))
+        let config = ClientConfig::builder_with_details(provider(), Arc::clone(&self.clock))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|e| TlsError::Material(e.to_string()))?
             .dangerous() // The name of the method; our verifier demands more than the usual one, never less.
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&material.credentials.certified))));
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
-        config.resumption = Resumption::disabled();
-        config.enable_early_data = false;
-        Ok(config)
+        Ok(as_we_speak(config))
     }
+}
+
+/// What holds for every connection we open: HTTP/2 alone, no resumption, no early data.
+pub(super) fn as_we_speak(mut config: ClientConfig) -> ClientConfig {
+    config.alpn_protocols = vec![ALPN_H2.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config
 }
 
 impl fmt::Debug for ClientTls {
@@ -139,12 +144,24 @@ fn is_expected(identity: &Identity, expected: &Expected) -> Result<(), String> {
 /// # Errors
 /// When the address cannot be written as a URI.
 pub fn channel(address: &PeerAddress, tls: Arc<ClientTls>, expectation: Expectation) -> Result<(Channel, Tap), TlsError> {
+    let configure: Configure = Arc::new(move || {
+        let expected = expectation().ok_or_else(|| io::Error::other("no valid party record of this organisation"))?;
+        tls.config(expected).map_err(io::Error::other)
+    });
+    open(address, configure)
+}
+
+/// Asked at every connection: how TLS is to be spoken now.
+pub(super) type Configure = Arc<dyn Fn() -> io::Result<ClientConfig> + Send + Sync>;
+
+/// A lazy channel that asks at every connection how to speak.
+pub(super) fn open(address: &PeerAddress, configure: Configure) -> Result<(Channel, Tap), TlsError> {
     let tap = Tap::default();
     let connector = {
         let (address, tap) = (address.clone(), tap.clone());
         tower::service_fn(move |_: Uri| {
-            let (address, tls, expectation, tap) = (address.clone(), Arc::clone(&tls), Arc::clone(&expectation), tap.clone());
-            async move { connect(&address, &tls, &expectation, tap).await.map(TokioIo::new) }
+            let (address, configure, tap) = (address.clone(), Arc::clone(&configure), tap.clone());
+            async move { connect(&address, &configure, tap).await.map(TokioIo::new) }
         })
     };
     Ok((endpoint(&address.to_string())?.connect_with_connector_lazy(connector), tap))
@@ -175,8 +192,8 @@ fn endpoint(authority: &str) -> Result<Endpoint, TlsError> {
         .http2_max_header_list_size(HEADER_LIST))
 }
 
-async fn connect(address: &PeerAddress, tls: &ClientTls, expectation: &Expectation, tap: Tap) -> io::Result<TapStream> {
-    let outcome = match tokio::time::timeout(CONNECT, handshake(address, tls, expectation)).await {
+async fn connect(address: &PeerAddress, configure: &Configure, tap: Tap) -> io::Result<TapStream> {
+    let outcome = match tokio::time::timeout(CONNECT, handshake(address, configure)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", CONNECT.as_secs()))),
     };
@@ -189,9 +206,8 @@ async fn connect(address: &PeerAddress, tls: &ClientTls, expectation: &Expectati
     }
 }
 
-async fn handshake(address: &PeerAddress, tls: &ClientTls, expectation: &Expectation) -> io::Result<TlsStream<TcpStream>> {
-    let expected = expectation().ok_or_else(|| io::Error::other("no valid party record of this organisation"))?;
-    let config = tls.config(expected).map_err(io::Error::other)?;
+async fn handshake(address: &PeerAddress, configure: &Configure) -> io::Result<TlsStream<TcpStream>> {
+    let config = configure()?;
     let stream = TcpStream::connect((&*address.host.to_str(), address.port)).await?;
     stream.set_nodelay(true)?;
     let stream = TlsConnector::from(Arc::new(config)).connect(address.host.clone(), stream).await?;

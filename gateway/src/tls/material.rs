@@ -51,12 +51,7 @@ impl Material {
     /// # Errors
     /// Names the first file that is missing, too large, unsafely stored, or holds anything that does not parse.
     pub fn from_files(files: &Files) -> Result<Self, TlsError> {
-        check_key_mode(&files.key)?;
-        let (certificate, key) = (Zeroizing::new(read(&files.certificate)?), Zeroizing::new(read(&files.key)?));
-        Ok(Self {
-            credentials: Credentials::parse(&certificate, &files.certificate, &key, &files.key)?,
-            anchors: Anchors::parse(&read(&files.trust)?, &files.trust)?,
-        })
+        Ok(Self { credentials: Credentials::from_files(&files.certificate, &files.key)?, anchors: Anchors::from_file(&files.trust)? })
     }
 
     /// The same from PEM texts, for a caller that holds them in memory.
@@ -80,6 +75,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    pub(super) fn from_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        check_key_mode(key)?;
+        let (chain, secret) = (Zeroizing::new(read(certificate)?), Zeroizing::new(read(key)?));
+        Self::parse(&chain, certificate, &secret, key)
+    }
+
     fn parse(chain: &[u8], chain_file: &Path, key: &[u8], key_file: &Path) -> Result<Self, TlsError> {
         let chain = certificates(chain, chain_file)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| wrong(key_file, format!("no private key in PEM ({e})")))?;
@@ -110,6 +111,10 @@ struct Root {
 }
 
 impl Anchors {
+    pub(super) fn from_file(path: &Path) -> Result<Self, TlsError> {
+        Self::parse(&read(path)?, path)
+    }
+
     fn parse(pem: &[u8], file: &Path) -> Result<Self, TlsError> {
         let ders = certificates(pem, file)?;
         let roots: Result<Vec<_>, _> = ders.into_iter().enumerate().map(|(at, der)| root(der, at + 1, file)).collect();

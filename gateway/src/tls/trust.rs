@@ -52,7 +52,7 @@ fn inner_client(anchors: &Anchors, at: Option<i64>) -> Result<Arc<dyn ClientCert
     WebPkiClientVerifier::builder_with_provider(roots, provider()).build().map_err(|e| e.to_string())
 }
 
-fn inner_server(anchors: &Anchors, at: Option<i64>) -> Result<Arc<WebPkiServerVerifier>, String> {
+pub(super) fn inner_server(anchors: &Anchors, at: Option<i64>) -> Result<Arc<WebPkiServerVerifier>, String> {
     let roots = Arc::new(anchors.store(at)?);
     WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(|e| e.to_string())
 }

@@ -51,7 +51,6 @@ impl<O: Key, I: Key, H: Key> State<O, I, H> {
     }
 
     /// Gives way to a higher reign. Returns the own offer whose receiver must be told that it is withdrawn.
-    #[expect(clippy::type_complexity, reason = "used once, right above")]
     fn yields_to(&mut self, term: &Term<O>) -> (Option<(O, I)>, Vec<Fact<O, I>>) {
         let mut facts = Vec::new();
         for (offer, row) in &mut self.inbound {

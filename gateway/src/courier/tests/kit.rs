@@ -173,7 +173,6 @@ impl Receive for FakeDesk {
 
 /// What was told of sent messages, as the desk of the sender commits it.
 pub(crate) struct FakeOutcome {
-    me: u8,
     store: Arc<MemoryStore>,
     courier: Mutex<Option<std::sync::Weak<Courier>>>,
     /// Numbers delivered, parked messages, and (theirs, ours) of a peer that knows more.
@@ -204,8 +203,7 @@ impl FakeOutcome {
         self.store.commit(Commit { at: now(), outbox: vec![change], send: vec![outgoing(&void)], ..Commit::default() }).await.unwrap();
         self.told.send_modify(|told| told.parked.push(message));
         let courier = self.courier.lock().unwrap().as_ref().and_then(std::sync::Weak::upgrade);
-        courier.unwrap().wake(&[peer.clone()]);
-        assert!(self.me > 0);
+        courier.unwrap().wake(std::slice::from_ref(peer));
     }
 }
 
@@ -454,12 +452,28 @@ impl Default for Options {
     }
 }
 
-/// A gateway whose door is open and whose courier was not started.
+/// A gateway whose door is open on the test network, and whose courier was not started.
 pub(crate) fn gateway(network: &Arc<Network>, number: u8, options: Options) -> Gateway {
-    let (store, desk, directory) = (memory::new(), Arc::new(FakeDesk::default()), Arc::new(MemoryDirectory::new()));
+    let directory = Arc::new(MemoryDirectory::new());
+    let dial = Arc::new(TestDial { from: number, network: network.clone() });
+    let (gateway, door) = gateway_with(number, options, directory, dial);
+    let (sender, streams) = mpsc::channel(16);
+    network.doors.lock().unwrap().insert(org(number), sender);
+    tokio::spawn(Server::builder().add_service(door.exchange()).add_service(door.sync()).serve_with_incoming(ReceiverStream::new(streams)));
+    gateway
+}
+
+/// A gateway with its own way to connect; its door is still to be opened.
+pub(crate) fn gateway_with(
+    number: u8,
+    options: Options,
+    directory: Arc<MemoryDirectory>,
+    dial: Arc<dyn Dial>,
+) -> (Gateway, FederationDoor) {
+    let (store, desk) = (memory::new(), Arc::new(FakeDesk::default()));
     let (unseal, papers) = (Arc::new(Plain::default()), Arc::new(Papers::default()));
     let signer = Arc::new(TestSigner::new(options.signing_seed.unwrap_or(number)).named(number));
-    let outcome = Arc::new(FakeOutcome { me: number, store: store.clone(), courier: Mutex::default(), told: watch::Sender::default() });
+    let outcome = Arc::new(FakeOutcome { store: store.clone(), courier: Mutex::default(), told: watch::Sender::default() });
     let courier = Courier::new(Ports {
         us: org(number),
         incarnation: 1,
@@ -467,7 +481,7 @@ pub(crate) fn gateway(network: &Arc<Network>, number: u8, options: Options) -> G
         unseal: unseal.clone(),
         directory: directory.clone(),
         signer: signer.clone(),
-        dial: Arc::new(TestDial { from: number, network: network.clone() }),
+        dial,
         outcome: outcome.clone(),
         agreements: papers.clone(),
         random: Arc::new(move || options.random),
@@ -488,10 +502,12 @@ pub(crate) fn gateway(network: &Arc<Network>, number: u8, options: Options) -> G
         }),
         now: Arc::new(now),
     });
-    let (sender, streams) = mpsc::channel(16);
-    network.doors.lock().unwrap().insert(org(number), sender);
-    tokio::spawn(Server::builder().add_service(door.exchange()).add_service(door.sync()).serve_with_incoming(ReceiverStream::new(streams)));
-    Gateway { number, store, desk, outcome, directory, unseal, papers, courier }
+    (Gateway { number, store, desk, outcome, directory, unseal, papers, courier }, door)
+}
+
+/// Fails a test that would wait for ever; in paused time that is at once.
+pub(crate) async fn in_time<T>(wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(900), wait).await.expect("it should have happened by now")
 }
 
 /// What others know of a gateway.
@@ -520,7 +536,7 @@ impl Gateway {
 
     /// Waits until what was told satisfies the question.
     pub(crate) async fn told(&self, question: impl FnMut(&Told) -> bool) -> Told {
-        self.outcome.told.subscribe().wait_for(question).await.unwrap().clone()
+        in_time(self.outcome.told.subscribe().wait_for(question)).await.unwrap().clone()
     }
 
     /// States of everything sent to a peer, by number.

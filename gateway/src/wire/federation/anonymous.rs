@@ -27,8 +27,11 @@ pub(super) fn check(message: &[u8]) -> Result<(), Refusal> {
     if again == *question { Ok(()) } else { Err(refused().because("a field that is not part of an anonymous question")) }
 }
 
-/// The fields of a message in the order written: number, and bytes when it is length-delimited.
-fn fields(mut rest: &[u8]) -> Option<Vec<(u32, Option<&[u8]>)>> {
+/// A field as written: its number, and its bytes when it is length-delimited.
+type Written<'a> = (u32, Option<&'a [u8]>);
+
+/// The fields of a message in the order written.
+fn fields(mut rest: &[u8]) -> Option<Vec<Written<'_>>> {
     let mut found = Vec::new();
     while rest.has_remaining() {
         let (tag, wire) = decode_key(&mut rest).ok()?;
