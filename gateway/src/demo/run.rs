@@ -9,8 +9,9 @@ use super::checker::{self, Findings, History, Subject};
 use super::gateways::{Gateways, Place};
 use super::player::{Played, Player};
 use super::report::{Report, StepReport, demo_json};
-use super::scenario::Scenario;
+use super::scenario::{Does, Scenario};
 use super::show::Show;
+use super::tamper::{self, Copied, Verdict};
 use super::world::{Home, World};
 use crate::config::keys;
 use crate::store::sqlite;
@@ -89,17 +90,20 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send), colour: bool) 
 
     let mut player = Player::new(&scenario, &world, lines)?;
     let steps = play(&scenario, &mut player, &mut show, options.check).await;
+    player.restore_lines();
     let quiet = quiet(&world).await?;
     let mut player = Some(player);
+    let mut stores = Vec::new();
     let (findings, gateways) = if options.check {
         // The stores are judged as they are on disk, when nobody has them open any more. Doors wait for their clients to go.
         player = None;
         gateways.stop().await;
+        stores.extend(tamper_stores(&scenario, &world, &folder.path).await?);
         (judge(&world).await?, None)
     } else {
         (judge(&world).await?, Some(gateways))
     };
-    let report = Report::new(&scenario, steps, findings, quiet);
+    let report = Report::new(&scenario, steps, stores, findings, quiet);
     show.verdict(&report, began.elapsed());
     if let Some(gateways) = gateways {
         show.running(&world, &folder.path);
@@ -181,13 +185,31 @@ async fn judge(world: &World) -> Result<Findings, anyhow::Error> {
     Ok(checker::check(&History::read(subjects).await?))
 }
 
+/// Where the story had a log tampered with, the database is next: a copy of it, now that its gateway has stopped.
+async fn tamper_stores(scenario: &Scenario, world: &World, folder: &Path) -> Result<Vec<Verdict>, anyhow::Error> {
+    let mut verdicts = Vec::new();
+    for step in &scenario.steps {
+        let Does::TamperCopy { of } = &step.does else { continue };
+        let Some(home) = world.home(of) else { continue };
+        let copy = folder.join(format!("tampered-{}-{of}", step.number));
+        std::fs::create_dir_all(&copy)?;
+        verdicts.push(tamper::try_store(&home.store(), &home.id.parse()?, &copy).await?);
+    }
+    Ok(verdicts)
+}
+
 impl Report {
-    fn new(scenario: &Scenario, played: Vec<Played>, findings: Findings, quiet: bool) -> Self {
-        let tampered: Vec<_> = played.iter().filter_map(|step| step.tampered.clone()).collect();
+    fn new(scenario: &Scenario, played: Vec<Played>, stores: Vec<Verdict>, findings: Findings, quiet: bool) -> Self {
+        let tampered: Vec<_> = played.iter().filter_map(|step| step.tampered.clone()).chain(stores).collect();
         let mut steps: Vec<StepReport> =
             played.into_iter().map(|step| StepReport { name: step.name, ok: step.ok, detail: step.detail }).collect();
         let detail = (!quiet).then(|| format!("messages or checkpoints still under way after {} s", QUIET.as_secs()));
         steps.push(StepReport { name: "all messages delivered, all logs signed".to_owned(), ok: quiet, detail });
+        for verdict in tampered.iter().filter(|verdict| verdict.copied == Copied::Store) {
+            let ok = verdict.as_it_should();
+            let detail = (!ok).then(|| format!("changed entry {}, found {:?}", verdict.changed, verdict.found));
+            steps.push(StepReport { name: "one byte changed in a copy of a database".to_owned(), ok, detail });
+        }
         let first = findings.violations.first().map(ToString::to_string);
         steps.push(StepReport { name: "history of all stores".to_owned(), ok: first.is_none(), detail: first });
         Report { organizations: scenario.organizations.len(), steps, findings, tampered }
