@@ -12,6 +12,7 @@ mod serve;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use schakel_domain::caller::{Caller, Role};
@@ -33,6 +34,9 @@ use crate::vault::{FileKey, Vault};
 
 use self::front::Front;
 use self::ports::{DeskPort, OrgSigner, Parties};
+
+/// Longest wait at a stop for calls that are under way.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a gateway does not start. The text is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -114,10 +118,15 @@ impl Running {
         self.fatal.fatal().await;
     }
 
-    /// Closes the doors, finishes what is under way and lets go of the store.
+    /// Closes the doors, finishes what is under way and lets go of the store. Streams that would last (a peer's exchange, somebody who
+    /// watches events) are cut after a few seconds: whatever was acknowledged on them is durable, and the rest is sent again.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        while self.tasks.join_next().await.is_some() {}
+        self.courier.stop();
+        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, finished).await.is_err() {
+            self.tasks.shutdown().await;
+        }
         self.fatal.close().await;
     }
 }

@@ -203,7 +203,7 @@ impl FakeOutcome {
         self.store.commit(Commit { at: now(), outbox: vec![change], send: vec![outgoing(&void)], ..Commit::default() }).await.unwrap();
         self.told.send_modify(|told| told.parked.push(message));
         let courier = self.courier.lock().unwrap().as_ref().and_then(std::sync::Weak::upgrade);
-        courier.unwrap().wake(&[peer.clone()]);
+        courier.unwrap().wake(std::slice::from_ref(peer));
     }
 }
 
@@ -505,6 +505,11 @@ pub(crate) fn gateway_with(
     (Gateway { number, store, desk, outcome, directory, unseal, papers, courier }, door)
 }
 
+/// Fails a test that would wait for ever; in paused time that is at once.
+pub(crate) async fn in_time<T>(wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(900), wait).await.expect("it should have happened by now")
+}
+
 /// What others know of a gateway.
 pub(crate) fn peer(number: u8) -> Peer {
     let keys = BTreeMap::from([(format!("key-{number}"), TestSigner::new(number).public())]);
@@ -531,7 +536,7 @@ impl Gateway {
 
     /// Waits until what was told satisfies the question.
     pub(crate) async fn told(&self, question: impl FnMut(&Told) -> bool) -> Told {
-        self.outcome.told.subscribe().wait_for(question).await.unwrap().clone()
+        in_time(self.outcome.told.subscribe().wait_for(question)).await.unwrap().clone()
     }
 
     /// States of everything sent to a peer, by number.

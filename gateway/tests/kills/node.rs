@@ -1,0 +1,87 @@
+//! One gateway in a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use schakel::config::keys::read_log_signer;
+use schakel::demo::gateways::Place;
+use schakel::demo::scenario::Scenario;
+use schakel::demo::world::{Home, World};
+use schakel_domain::audit::note::Vkey;
+
+/// A gateway that can be killed and started again.
+pub(crate) struct Node {
+    pub(crate) home: Home,
+    pub(crate) ca: PathBuf,
+    child: Option<Child>,
+}
+
+/// The Gelderland world with two of its gateways running: youth protection, and the first provider of Ambulante Spoedhulp.
+pub(crate) async fn region(dir: &Path) -> (Node, Node) {
+    let scenario = Scenario::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/scenarios/gelderland.toml")).unwrap();
+    let mut ports = Vec::new();
+    for _ in &scenario.organizations {
+        // The line of a place is not used: both gateways are reached directly.
+        let mut place = Place::find().await.unwrap();
+        place.ports.line = place.ports.federation;
+        ports.push(place.ports.clone());
+    }
+    let world = World::make(dir, &scenario, &ports, jiff::Timestamp::now()).unwrap();
+    let node = |id: &str| {
+        let home = world.homes.iter().find(|home| home.id == id).unwrap().clone();
+        let mut node = Node { home, ca: world.ca.clone(), child: None };
+        node.start();
+        node
+    };
+    (node("kvk:90000101"), node("kvk:90000105"))
+}
+
+impl Node {
+    /// Starts it and waits until every door is open.
+    pub(crate) fn start(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schakel"));
+        command.args(["serve", "--config"]).arg(&self.home.config).stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("open:"), "the gateway of {} did not open: {line:?}", self.home.id);
+        self.child = Some(child);
+    }
+
+    /// SIGKILL: no goodbye, nothing flushed.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM, and it ends by itself within a limit that only catches a hang.
+    pub(crate) fn stop(&mut self, limit: Duration) {
+        let mut child = self.child.take().unwrap();
+        let told = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(told.success());
+        let since = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            assert!(since.elapsed() < limit, "the gateway of {} does not stop", self.home.id);
+            std::thread::yield_now();
+        }
+    }
+
+    /// The newest signed checkpoint of its log, and the log's public key.
+    pub(crate) fn checkpoint(&self) -> (Vec<u8>, Vkey) {
+        let signed = std::fs::read(self.home.data.join("checkpoint")).unwrap();
+        let signer = read_log_signer(&self.home.dir.join("keys/log.key"), &self.home.id.parse().unwrap()).unwrap();
+        (signed, signer.vkey().clone())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

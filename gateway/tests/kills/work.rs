@@ -1,0 +1,209 @@
+//! The load, and what must hold afterwards.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use schakel::demo::checker::{self, History, Subject};
+use schakel::demo::client::{Client, Person, by};
+use schakel::store::{Kind, Page, sqlite};
+use schakel_domain::person::Actor;
+use schakel_proto::care::v1 as care;
+use schakel_proto::r#type::v1 as ty;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::node::Node;
+
+/// Pause before a call that failed is made again; the gateway may be starting.
+const AGAIN: Duration = Duration::from_millis(50);
+/// Longest a handover may take in all; catches a hang only.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// What the clients know to be done.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    steps: AtomicUsize,
+    done: Mutex<Vec<String>>,
+}
+
+impl Ledger {
+    /// Waits until some steps have been made since the last kill, a different number each time, so that kills fall anywhere.
+    pub(crate) async fn progress(&self, kill: usize) {
+        let until = self.steps.load(Ordering::Acquire) + 1 + kill * 7 % 5;
+        tokio::time::timeout(LIMIT, async {
+            while self.steps.load(Ordering::Acquire) < until {
+                tokio::time::sleep(Duration::from_millis(3 + (kill * 5 % 11) as u64)).await;
+            }
+        })
+        .await
+        .expect("the load goes on");
+    }
+
+    /// Cases whose handover was answered as completed.
+    pub(crate) fn finished(&self) -> Vec<String> {
+        self.done.lock().unwrap().clone()
+    }
+
+    fn step(&self) {
+        self.steps.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// One client of both organisations that hands one case over after another.
+pub(crate) struct Worker {
+    giving: Client,
+    giver: Person,
+    taking: Client,
+    taker: Person,
+    receiver: String,
+    ledger: Arc<Ledger>,
+}
+
+impl Worker {
+    pub(crate) fn new(giving: &Node, taking: &Node, ledger: Arc<Ledger>) -> Self {
+        Self {
+            giving: Client::new(&giving.home, &giving.ca).unwrap(),
+            giver: person(giving),
+            taking: Client::new(&taking.home, &taking.ca).unwrap(),
+            taker: person(taking),
+            receiver: taking.home.id.clone(),
+            ledger,
+        }
+    }
+
+    pub(crate) async fn run(self, stop: Arc<AtomicBool>) {
+        while !stop.load(Ordering::Acquire) {
+            let case = tokio::time::timeout(LIMIT, self.hand_over()).await.expect("a handover ends");
+            self.ledger.done.lock().unwrap().push(case);
+        }
+    }
+
+    async fn hand_over(&self) -> String {
+        let case = self.open().await;
+        self.ledger.step();
+        let name = self.offer(&case).await;
+        self.ledger.step();
+        self.accept(&name).await;
+        self.ledger.step();
+        until(|| async {
+            let request = care::GetHandoverRequest { name: name.clone(), ..Default::default() };
+            let handover = self.giving.handovers().get_handover(by(&self.giver, request)).await?.into_inner().handover.unwrap();
+            Ok((handover.state() == care::handover::State::Completed).then_some(()))
+        })
+        .await;
+        self.ledger.step();
+        case
+    }
+
+    async fn open(&self) -> String {
+        let dossier = ty::Dossier { situation: "onrust".to_owned(), age: Some(15), ..Default::default() };
+        let request =
+            care::CreateCaseRequest { request_id: Uuid::now_v7().to_string(), actor: Some(self.giver.wire()), dossier: Some(dossier) };
+        until(|| async {
+            let answer = self.giving.cases().create_case(by(&self.giver, request.clone())).await?.into_inner();
+            Ok(Some(answer.case.unwrap().name))
+        })
+        .await
+    }
+
+    async fn offer(&self, case: &str) -> String {
+        let request_id = Uuid::now_v7().to_string();
+        let read = care::GetCaseRequest { name: case.to_owned(), ..Default::default() };
+        let etag = until(|| async {
+            Ok(Some(self.giving.cases().get_case(by(&self.giver, read.clone())).await?.into_inner().case.unwrap().etag))
+        })
+        .await;
+        let request = care::CreateHandoverRequest {
+            parent: case.to_owned(),
+            etag,
+            request_id,
+            actor: Some(self.giver.wire()),
+            receiver: self.receiver.clone(),
+            service: "ambulante-spoedhulp".to_owned(),
+            urgency: "spoed".to_owned(),
+            ..Default::default()
+        };
+        until(|| async {
+            let answer = self.giving.handovers().create_handover(by(&self.giver, request.clone())).await?.into_inner();
+            Ok(Some(answer.handover.unwrap().name))
+        })
+        .await
+    }
+
+    async fn accept(&self, name: &str) {
+        let read = care::GetHandoverRequest { name: name.to_owned(), ..Default::default() };
+        let etag = until(|| async {
+            match self.taking.handovers().get_handover(by(&self.taker, read.clone())).await {
+                Ok(answer) => Ok(Some(answer.into_inner().handover.unwrap().etag)),
+                Err(status) if status.code() == Code::NotFound => Ok(None),
+                Err(status) => Err(status),
+            }
+        })
+        .await;
+        let request = care::AcceptHandoverRequest {
+            name: name.to_owned(),
+            etag,
+            request_id: Uuid::now_v7().to_string(),
+            actor: Some(self.taker.wire()),
+            first_action: "bellen".to_owned(),
+            ..Default::default()
+        };
+        until(|| async { self.taking.handovers().accept_handover(by(&self.taker, request.clone())).await.map(Some) }).await;
+    }
+}
+
+fn person(node: &Node) -> Person {
+    let (role, token) = node.home.tokens.iter().find(|(role, _)| **role == "worker").unwrap();
+    let actor: Actor = node.home.holders[role].clone();
+    Person { actor, token: std::fs::read_to_string(token).unwrap().trim().to_owned() }
+}
+
+/// Calls again for as long as the gateway cannot answer; every other refusal is a fault of the gateway.
+async fn until<T, F: Future<Output = Result<Option<T>, Status>>>(mut call: impl FnMut() -> F) -> T {
+    loop {
+        match call().await {
+            Ok(Some(answer)) => return answer,
+            Ok(None) => {}
+            Err(status) if passing(&status) => {}
+            Err(status) => panic!("a call was refused: {status:?}"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// What a killed gateway looks like from outside. The same request is then sent again under the same key.
+fn passing(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded | Code::Internal)
+}
+
+/// Every answered handover is there once, at both sides; no case is there that nobody knows of; the history holds.
+pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
+    let known: BTreeSet<&str> = handovers.iter().filter_map(|name| name.strip_prefix("cases/")).collect();
+    assert_eq!(known.len(), handovers.len(), "no handover was counted twice");
+    for node in nodes {
+        let store = sqlite::open_read_only(&node.home.store()).await.unwrap();
+        let mut cases = BTreeSet::new();
+        loop {
+            let after = cases.last().cloned().unwrap_or_default();
+            let page = store.records(Kind::Case, Page { open_only: false, after, limit: 1_000 }).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            cases.extend(page.into_iter().map(|record| record.id));
+        }
+        let cases: BTreeSet<&str> = cases.iter().map(String::as_str).collect();
+        assert_eq!(cases, known, "{}: exactly the cases that were handed over", node.home.id);
+        store.close().await;
+    }
+    let mut subjects = Vec::new();
+    for node in nodes {
+        let store = sqlite::open_read_only(&node.home.store()).await.unwrap();
+        subjects.push(Subject { org: node.home.id.parse().unwrap(), store, checkpoint: Some(node.checkpoint()) });
+    }
+    let findings = checker::check(&History::read(subjects).await.unwrap());
+    let violations: Vec<String> = findings.violations.iter().map(ToString::to_string).collect();
+    assert_eq!(violations, Vec::<String>::new());
+    assert_eq!(findings.handovers, handovers.len() as u64);
+}

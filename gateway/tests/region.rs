@@ -1,0 +1,11 @@
+//! Real gateways on one machine, as many as a test wants: TLS, tokens, signatures, databases and the courier between them. What people do
+//! goes by the doors; nothing is mocked.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "region/kit.rs"]
+mod kit;
+#[path = "region/remote_cli.rs"]
+mod remote_cli;
+#[path = "region/two_gateways.rs"]
+mod two_gateways;
