@@ -26,7 +26,7 @@ pub(crate) async fn region(dir: &Path) -> (Node, Node) {
         // The line of a place is not used: both gateways are reached directly.
         let mut place = Place::find().await.unwrap();
         place.ports.line = place.ports.federation;
-        ports.push(place.ports.clone());
+        ports.push(place.ports);
     }
     let world = World::make(dir, &scenario, &ports, jiff::Timestamp::now()).unwrap();
     let node = |id: &str| {
