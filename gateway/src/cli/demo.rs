@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{Failure, Globals, Verdict, print};
 use crate::demo::run::{Options, run as play};
 
@@ -30,7 +32,17 @@ pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
     // The result alone goes to stdout when a program reads it.
     let mut out: Box<dyn Write + Send> = if globals.json { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
     let colour = !globals.json && io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let report = runtime.block_on(play(&options, &mut *out, colour)).map_err(|error| Failure::new(format_args!("{error:#}")))?;
+    let report = runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let stop = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        play(&options, &mut *out, colour, stop).await
+    });
+    let report = report.map_err(|error| Failure::new(format_args!("{error:#}")))?;
     if globals.json {
         print(&format!("{}\n", report.json()))?;
     }

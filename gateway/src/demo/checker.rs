@@ -79,5 +79,11 @@ pub fn check(history: &History) -> Findings {
     }
 }
 
+/// The first entry of one organisation's store that was changed after it was written; none when all are as they were.
+#[must_use]
+pub fn first_changed_entry(side: &Side) -> Option<u64> {
+    log::first_changed(side)
+}
+
 #[cfg(test)]
 mod tests;

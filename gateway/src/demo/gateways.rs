@@ -61,9 +61,9 @@ impl Gateways {
     ///
     /// # Errors
     /// What the first one that does not start says.
-    pub async fn start(world: &World, places: &mut Vec<Place>, processes: bool) -> Result<(Self, Vec<Line>), anyhow::Error> {
+    pub async fn start(world: &World, places: Vec<Place>, processes: bool) -> Result<(Self, Vec<Line>), anyhow::Error> {
         let (mut sockets, mut lines) = (Vec::new(), Vec::new());
-        for place in places.drain(..) {
+        for place in places {
             sockets.push(place.listeners);
             lines.push(place.line);
         }

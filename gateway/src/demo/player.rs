@@ -24,7 +24,7 @@ use crate::wire::status::to_refusal;
 pub use look::Custody;
 
 /// Longest wait for an expectation: far more than a working federation needs, also after the back-off of a cut line.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Without any event, a look again after this time: delivery makes no event at every side.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -181,6 +181,11 @@ impl<'a> Player<'a> {
         if tokio::time::timeout(LOOK_AGAIN, self.changed.changed()).await.is_ok_and(|changed| changed.is_err()) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Mends every line: what waits is delivered, whatever became of the story.
+    pub fn restore_lines(&self) {
+        self.lines.values().for_each(Line::restore);
     }
 
     async fn tamper(&self, of: &OrgKey) -> Result<tamper::Verdict, Trouble> {

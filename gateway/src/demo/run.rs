@@ -2,15 +2,18 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checker::{self, Findings, History, Subject};
 use super::gateways::{Gateways, Place};
+use super::line::Line;
 use super::player::{Played, Player};
 use super::report::{Report, StepReport, demo_json};
-use super::scenario::Scenario;
+use super::scenario::{Does, Scenario};
 use super::show::Show;
+use super::tamper::{self, Copied, Verdict};
 use super::world::{Home, World};
 use crate::config::keys;
 use crate::store::sqlite;
@@ -60,55 +63,77 @@ impl Drop for Folder {
     }
 }
 
-/// Runs it. Without `check` it goes on until Ctrl-C.
+/// Runs it. Without `check` it goes on until `stop`; with it, `stop` is an interruption.
 ///
 /// # Errors
 /// Why it could not run; that the rules did not hold is no error but in the report.
-pub async fn run(options: &Options, out: &mut (dyn Write + Send), colour: bool) -> Result<Report, anyhow::Error> {
-    let scenario = match &options.scenario {
-        Some(path) => Scenario::read(path),
-        None => Scenario::gelderland(),
-    };
-    let scenario = scenario.map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the scenario has {} mistake(s):\n  {}", lines.len(), lines.join("\n  "))
-    })?;
+pub async fn run(
+    options: &Options,
+    out: &mut (dyn Write + Send),
+    colour: bool,
+    stop: impl Future<Output = ()>,
+) -> Result<Report, anyhow::Error> {
+    let scenario = story(options)?;
     let mut show = Show::new(out, colour, &scenario);
     let began = Instant::now();
     let folder = Folder::make(options.keep.as_deref())?;
     show.banner(&scenario, &folder.path, folder.kept);
+    let mut stop = pin!(stop);
+    // An interruption drops what runs: processes are ended, a throw-away folder is removed.
+    let interrupted = || anyhow::anyhow!("interrupted");
+    let set = build(options, &scenario, &folder.path);
+    let (world, gateways, lines) = tokio::select! { set = set => set?, () = &mut stop => return Err(interrupted()) };
+    show.started(&world, began.elapsed(), options.processes);
+    let mut player = Player::new(&scenario, &world, lines)?;
+    let playing = async {
+        let steps = play(&scenario, &mut player, &mut show, options.check).await;
+        player.restore_lines();
+        anyhow::Ok((steps, quiet(&world).await?))
+    };
+    let (steps, quiet) = tokio::select! { played = playing => played?, () = &mut stop => return Err(interrupted()) };
+    if options.check {
+        // The stores are judged as they are on disk, when nobody has them open any more. Doors wait for their clients to go.
+        drop(player);
+        gateways.stop().await;
+        let stores = tamper_stores(&scenario, &world, &folder.path).await?;
+        let report = Report::new(&scenario, steps, stores, judge(&world).await?, quiet);
+        show.verdict(&report, began.elapsed());
+        return Ok(report);
+    }
+    let report = Report::new(&scenario, steps, Vec::new(), judge(&world).await?, quiet);
+    show.verdict(&report, began.elapsed());
+    show.running(&world, &folder.path);
+    stop.await;
+    drop(player);
+    gateways.stop().await;
+    Ok(report)
+}
+
+fn story(options: &Options) -> Result<Scenario, anyhow::Error> {
+    let scenario = match &options.scenario {
+        Some(path) => Scenario::read(path),
+        None => Scenario::gelderland(),
+    };
+    scenario.map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the scenario has {} mistake(s):\n  {}", lines.len(), lines.join("\n  "))
+    })
+}
+
+/// What a story is played in.
+type Set = (World, Gateways, Vec<Line>);
+
+/// Makes the world and starts its gateways; `demo.json` is there when their doors are open.
+async fn build(options: &Options, scenario: &Scenario, folder: &Path) -> Result<Set, anyhow::Error> {
     let mut places = Vec::new();
     for _ in &scenario.organizations {
         places.push(Place::find().await?);
     }
     let ports: Vec<_> = places.iter().map(|place| place.ports).collect();
-    let world = World::make(&folder.path, &scenario, &ports, jiff::Timestamp::now())?;
-    let (gateways, lines) = Gateways::start(&world, &mut places, options.processes).await?;
-    std::fs::write(folder.path.join("demo.json"), format!("{:#}\n", demo_json(&world, options.processes)))?;
-    show.started(&world, began.elapsed(), options.processes);
-
-    let mut player = Player::new(&scenario, &world, lines)?;
-    let steps = play(&scenario, &mut player, &mut show, options.check).await;
-    let quiet = quiet(&world).await?;
-    let mut player = Some(player);
-    let (findings, gateways) = if options.check {
-        // The stores are judged as they are on disk, when nobody has them open any more. Doors wait for their clients to go.
-        player = None;
-        gateways.stop().await;
-        (judge(&world).await?, None)
-    } else {
-        (judge(&world).await?, Some(gateways))
-    };
-    let report = Report::new(&scenario, steps, findings, quiet);
-    show.verdict(&report, began.elapsed());
-    if let Some(gateways) = gateways {
-        show.running(&world, &folder.path);
-        // Nothing to do when the signal cannot be heard: then it ends now.
-        drop(tokio::signal::ctrl_c().await);
-        drop(player.take());
-        gateways.stop().await;
-    }
-    Ok(report)
+    let world = World::make(folder, scenario, &ports, jiff::Timestamp::now())?;
+    let (gateways, lines) = Gateways::start(&world, places, options.processes).await?;
+    std::fs::write(folder.join("demo.json"), format!("{:#}\n", demo_json(&world, options.processes)))?;
+    Ok((world, gateways, lines))
 }
 
 /// Every step in turn. After one that failed the rest makes no sense and is not played.
@@ -123,15 +148,10 @@ async fn play(scenario: &Scenario, player: &mut Player<'_>, show: &mut Show<'_>,
         }
         let step_played = player.play(step).await;
         show.step(step, &step_played);
-        let failed = !step_played.ok;
-        played.push(step_played);
-        if failed {
-            // The rest is told as not played.
-            continue;
-        }
-        if !check {
+        if step_played.ok && !check {
             show.pause().await;
         }
+        played.push(step_played);
     }
     played
 }
@@ -181,13 +201,31 @@ async fn judge(world: &World) -> Result<Findings, anyhow::Error> {
     Ok(checker::check(&History::read(subjects).await?))
 }
 
+/// Where the story had a log tampered with, the database is next: a copy of it, now that its gateway has stopped.
+async fn tamper_stores(scenario: &Scenario, world: &World, folder: &Path) -> Result<Vec<Verdict>, anyhow::Error> {
+    let mut verdicts = Vec::new();
+    for step in &scenario.steps {
+        let Does::TamperCopy { of } = &step.does else { continue };
+        let Some(home) = world.home(of) else { continue };
+        let copy = folder.join(format!("tampered-{}-{of}", step.number));
+        std::fs::create_dir_all(&copy)?;
+        verdicts.push(tamper::try_store(&home.store(), &home.id.parse()?, &copy).await?);
+    }
+    Ok(verdicts)
+}
+
 impl Report {
-    fn new(scenario: &Scenario, played: Vec<Played>, findings: Findings, quiet: bool) -> Self {
-        let tampered: Vec<_> = played.iter().filter_map(|step| step.tampered.clone()).collect();
+    fn new(scenario: &Scenario, played: Vec<Played>, stores: Vec<Verdict>, findings: Findings, quiet: bool) -> Self {
+        let tampered: Vec<_> = played.iter().filter_map(|step| step.tampered.clone()).chain(stores).collect();
         let mut steps: Vec<StepReport> =
             played.into_iter().map(|step| StepReport { name: step.name, ok: step.ok, detail: step.detail }).collect();
         let detail = (!quiet).then(|| format!("messages or checkpoints still under way after {} s", QUIET.as_secs()));
         steps.push(StepReport { name: "all messages delivered, all logs signed".to_owned(), ok: quiet, detail });
+        for verdict in tampered.iter().filter(|verdict| verdict.copied == Copied::Store) {
+            let ok = verdict.as_it_should();
+            let detail = (!ok).then(|| format!("changed entry {}, found {:?}", verdict.changed, verdict.found));
+            steps.push(StepReport { name: "one byte changed in a copy of a database".to_owned(), ok, detail });
+        }
         let first = findings.violations.first().map(ToString::to_string);
         steps.push(StepReport { name: "history of all stores".to_owned(), ok: first.is_none(), detail: first });
         Report { organizations: scenario.organizations.len(), steps, findings, tampered }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::player::{Custody, Played};
 use super::report::Report;
 use super::scenario::{Does, OrgKey, Scenario, Step};
+use super::tamper::Copied;
 use super::world::World;
 
 /// Pause between two steps when somebody watches.
 const READING: Duration = Duration::from_millis(900);
 /// Width of the sentence; longer ones push the last column aside.
-const SENTENCE: usize = 96;
+const SENTENCE: usize = 88;
 
 /// Writes lines for people. A reader that went away ends nothing.
 pub struct Show<'a> {
@@ -106,8 +107,9 @@ impl<'a> Show<'a> {
         for verdict in &report.tampered {
             let found = verdict.found.map_or_else(|| "niet gevonden".to_owned(), |index| format!("gevonden op regel {index}"));
             let changed = verdict.changed;
+            let what = if verdict.copied == Copied::Export { "het logboek" } else { "de database" };
             self.line(&format!(
-                "  {} geknoei: één teken veranderd in regel {changed} van een kopie, {found}",
+                "  {} geknoei: één teken veranderd in regel {changed} van een kopie van {what}, {found}",
                 sign(verdict.as_it_should())
             ));
         }

@@ -16,6 +16,11 @@ pub(super) fn check_each(history: &History, violations: &mut Vec<Violation>) {
     }
 }
 
+/// The first entry whose bytes and hash do not belong together.
+pub(super) fn first_changed(side: &Side) -> Option<u64> {
+    side.entries.iter().find(|row| leaf_hash(&row.entry.bytes) != row.entry.leaf).map(|row| row.index)
+}
+
 fn entries(side: &Side, violations: &mut Vec<Violation>) {
     for (expected, row) in (0_u64..).zip(&side.entries) {
         let mut wrong = |what: String| violations.push(Violation::new("log-broken", &side.org, format!("entry {expected}: {what}")));
