@@ -65,7 +65,7 @@ async fn two_people_reclaim_a_lost_transfer_and_two_others_step_back_when_it_arr
     propersona.line.cut();
     propersona.accept(&handover.name).await;
     let under_way = sez.case_until(&case.name, Standing::Transferring).await;
-    assert_eq!(under_way.responsibility.unwrap().responsible, [sez.home.id.clone()]);
+    assert_eq!(under_way.responsibility.unwrap().responsible, std::slice::from_ref(&sez.home.id));
 
     let reclaim = [&["case", "reclaim", case.label.as_str(), "--json"], TOGETHER.as_slice()].concat();
     let alone = sez.at_care_door(sez.token("worker"), &reclaim).await;
@@ -111,6 +111,8 @@ async fn an_offer_that_waits_is_taken_back_by_its_own_protocol_and_nothing_else_
     assert_eq!((replayed.code, replayed.json()["error"]["reason"].as_str()), (3, Some("NOT_CANCELLABLE")));
     assert_eq!(cancelled.code, 0, "{}{}", cancelled.out, cancelled.err);
     assert_eq!(sez.case(&case.name).await.unwrap().standing(), Standing::Lead);
+    let kinds: Vec<_> = messages(sez, propersona, "waiting").await.iter().map(|row| row["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["propose-handover", "withdraw-handover"], "both go, in this order: the receiver ends where the protocol says");
     assert_eq!(dutch.code, 3);
     assert!(dutch.out.contains("NOT_FOUND") && dutch.out.contains("Niet gevonden"), "{}", dutch.out);
     region.stop().await;
