@@ -147,15 +147,28 @@ impl Desk {
     /// # Errors
     /// A [`Refusal`]; nothing was changed, and the log says so (except when the log itself cannot be written).
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
-        let act = command.act();
         let outcome = self.attempts(caller, &command).await;
         // When the store itself says no there is nowhere to log; a fault of ours is logged like any refusal.
         if let Err(refusal) = &outcome
             && (refusal.stage != Stage::Store || refusal.reason == Reason::Internal)
         {
-            self.refused(caller, act, refusal).await?;
+            self.refused_command(caller, &command, refusal).await?;
         }
         outcome
+    }
+
+    /// Logs a refused command with the person who asked and what it was about.
+    async fn refused_command(&self, caller: &Caller, command: &Command, refusal: &Refusal) -> Result<(), Refusal> {
+        let mut draft = Draft::new(self);
+        let by = By { caller, actor: command.actor(), second: None };
+        let about = command.about();
+        let case = about.as_ref().filter(|(kind, _)| *kind == "case").map(|(_, id)| id.clone());
+        let entry = self.denial_of(by, command.act(), about, refusal, draft.now);
+        let logged = match draft.log(&entry, case, None) {
+            Ok(()) => draft.commit().await.map(drop),
+            Err(stop) => Err(stop),
+        };
+        logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
     }
 
     /// Logs that a known caller was refused; a door calls it for what it refused itself.

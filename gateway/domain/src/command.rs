@@ -379,6 +379,66 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The person who answers for it; operators are known by their login instead.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        match self {
+            Command::Care(write) => Some(&write.actor),
+            Command::Read(read) => Some(&read.actor),
+            Command::Operate(_) => None,
+        }
+    }
+
+    /// The one thing it is about, for the log: its kind and id.
+    #[must_use]
+    pub fn about(&self) -> Option<(&'static str, String)> {
+        match self {
+            Command::Care(write) => write.act.about(),
+            Command::Read(read) => read.what.about(),
+            Command::Operate(_) => None,
+        }
+    }
+}
+
+impl CareAct {
+    fn about(&self) -> Option<(&'static str, String)> {
+        match self {
+            CareAct::OpenCase { .. } => None,
+            CareAct::AmendCase { case, .. }
+            | CareAct::CloseCase { case, .. }
+            | CareAct::ForceReclaim { case, .. }
+            | CareAct::ResolveContested { case, .. } => Some(("case", case.id.to_string())),
+            CareAct::Ask(ask) => match &ask.about {
+                About::Case(case) => Some(("case", case.to_string())),
+                About::Nobody { .. } => None,
+            },
+            CareAct::Offer(offer) => Some(("case", offer.case.id.to_string())),
+            CareAct::AcceptConsultation { consultation, .. }
+            | CareAct::DeclineConsultation { consultation, .. }
+            | CareAct::Advise { consultation, .. }
+            | CareAct::CancelConsultation { consultation, .. }
+            | CareAct::CloseConsultation { consultation } => Some(("consultation", consultation.id.to_string())),
+            CareAct::AcceptHandover { handover, .. }
+            | CareAct::DeclineHandover { handover, .. }
+            | CareAct::WithdrawHandover { handover, .. }
+            | CareAct::ReleasePledge { handover, .. } => Some(("handover", handover.id.to_string())),
+        }
+    }
+}
+
+impl Read {
+    fn about(&self) -> Option<(&'static str, String)> {
+        match self {
+            Read::Case { id, .. } => Some(("case", id.to_string())),
+            Read::Consultation { id, .. } => Some(("consultation", id.to_string())),
+            Read::Handover { id, .. } | Read::Proof(id) => Some(("handover", id.to_string())),
+            Read::Handovers { case, .. } => case.map(|case| ("case", case.to_string())),
+            Read::Cases(_) | Read::CaseByLabel(_) | Read::Consultations(_) => None,
+        }
+    }
+}
+
 /// An operator's write with the key that makes it one effect, and the person who answers for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {

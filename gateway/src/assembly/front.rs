@@ -54,7 +54,7 @@ impl FrontDesk for Front {
 
     fn operations<'a>(&'a self, caller: &'a Caller, read: OperationsRead) -> BoxFuture<'a, Result<OperationsAnswer, Refusal>> {
         Box::pin(async move {
-            self.desk.witness(caller, None, EventCode::CaseSearched, read.act(), read.act().name()).await?;
+            self.desk.witness(caller, None, EventCode::OperationsViewed, read.act(), read.act().name()).await?;
             match read {
                 OperationsRead::Peers(page) => self.peers(&page).await,
                 OperationsRead::Messages { peer, state, after, size } => self.messages(&peer, state, after, size).await,
@@ -94,7 +94,7 @@ impl FrontDesk for Front {
                     covenants::record_installed(&record, is_new)
                 }
                 read => {
-                    self.desk.witness(caller, None, EventCode::CaseSearched, read.act(), read.act().name()).await?;
+                    self.desk.witness(caller, None, EventCode::CovenantViewed, read.act(), read.act().name()).await?;
                     self.answer_agreement(read)
                 }
             }
@@ -103,7 +103,7 @@ impl FrontDesk for Front {
 
     fn open_events<'a>(&'a self, caller: &'a Caller, actor: &'a Actor) -> BoxFuture<'a, Result<(u64, u64), Refusal>> {
         Box::pin(async move {
-            self.desk.witness(caller, Some(actor), EventCode::CaseSearched, Act::WatchEvents, Act::WatchEvents.name()).await?;
+            self.desk.witness(caller, Some(actor), EventCode::EventsWatched, Act::WatchEvents, Act::WatchEvents.name()).await?;
             self.desk.store().event_range().await.map_err(|error| unavailable(&error))
         })
     }

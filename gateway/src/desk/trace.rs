@@ -160,15 +160,34 @@ impl Desk {
 
     /// The entry of a refused request: what was asked and why not, no content.
     pub(super) fn denial(&self, caller: &Caller, act: Act, refusal: &Refusal, now: Timestamp) -> Entry {
-        let clause = refusal.clause.as_deref().map_or_else(|| "role-table".to_owned(), |clause| format!("covenant-clause:{clause}"));
-        let object = Object::new("act", "name", act.name(), clause);
+        self.denial_of(By { caller, actor: None, second: None }, act, None, refusal, now)
+    }
+
+    /// The same, with the person who asked and what it was about, so that whoever searches a case finds its refusals too.
+    pub(super) fn denial_of(
+        &self,
+        by: By<'_>,
+        act: Act,
+        about: Option<(&'static str, String)>,
+        refusal: &Refusal,
+        now: Timestamp,
+    ) -> Entry {
+        let authorization = match (refusal.stage, &refusal.clause) {
+            (Stage::Covenant, Some(clause)) => format!("covenant-clause:{clause}"),
+            (Stage::Covenant, None) => "covenant:no-clause".to_owned(),
+            _ => format!("role-table:{}", act.name()),
+        };
+        let object = Object::new("act", "name", act.name(), authorization.clone());
         let decision = Decision::denied(refusal.reason.code(), refusal.sentence(Lang::Nl));
-        let by = By { caller, actor: None, second: None };
-        let entry = Entry::new(Event::new(EventCode::RequestDenied, Outcome::Refused, now), self.user(by), object, self.source(), decision);
-        if caller.organization == self.parts.me {
+        let mut entry =
+            Entry::new(Event::new(EventCode::RequestDenied, Outcome::Refused, now), self.user(by), object, self.source(), decision);
+        if let Some((kind, id)) = about {
+            entry = entry.with_object(Object::new(kind, "uuid", id, authorization));
+        }
+        if by.caller.organization == self.parts.me {
             return entry;
         }
-        entry.with_peer(Peer { tls_key: caller.spki, ..Peer::new(caller.organization.clone()) })
+        entry.with_peer(Peer { tls_key: by.caller.spki, ..Peer::new(by.caller.organization.clone()) })
     }
 
     /// The user of an entry: a person, a program with the person who answers for it, or a peer organisation.

@@ -154,6 +154,8 @@ events! {
     OutboxCancelled "outbox-cancelled" Delete "Bericht geannuleerd" "Message cancelled";
     OutboxRetried "outbox-retried" Update "Bericht opnieuw aangeboden" "Message tried again";
     PeerStopped "peer-stopped" Update "Verkeer met een organisatie stilgezet" "Traffic with a peer stopped";
+    OperationsViewed "operations-viewed" Read "Berichten of verbindingen ingezien" "Messages or connections viewed";
+    EventsWatched "events-watched" Read "Gebeurtenissen gevolgd" "Events watched";
     PeerResumed "peer-resumed" Update "Verkeer met een organisatie hervat" "Traffic with a peer resumed";
 
     // Agreements and rights.
@@ -162,6 +164,7 @@ events! {
     CovenantSigned "covenant-signed" Update "Convenant ondertekend" "Covenant signed";
     PartyRecordAccepted "party-record-accepted" Update "Partijgegevens aangenomen" "Party record accepted";
     PartyRecordRefused "party-record-refused" Execute "Partijgegevens geweigerd" "Party record refused";
+    CovenantViewed "covenant-viewed" Read "Convenant of partijgegevens ingezien" "Covenant or party record viewed";
     RightsChanged "rights-changed" Update "Rechten gewijzigd" "Rights changed";
     DutyChanged "duty-changed" Update "Dienst gewijzigd" "Duty changed";
     ConfigurationChanged "configuration-changed" Update "Instellingen gewijzigd" "Configuration changed";
