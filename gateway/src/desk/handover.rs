@@ -319,7 +319,6 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             case.clear.touch(now);
             draft.event("handover.completed", name, "completed");
         }
-        Fact::OfferClosed(_, Outcome::Passed) => {}
         Fact::OfferClosed(_, outcome) => {
             if let Outcome::Declined(code) = outcome {
                 record.decline = Some(code);
