@@ -106,6 +106,8 @@ impl Desk {
     }
 
     async fn set_stop(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId, reason: Option<String>) -> Result<(), Stop> {
+        // What is held is replaced whole: a covenant or record that is installed meanwhile must not be lost by it.
+        let _one_at_a_time = self.agreeing.lock().await;
         let held = self.parts.agreements.held();
         let mut stopped = held.stopped.clone();
         let code = match reason {

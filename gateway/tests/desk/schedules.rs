@@ -170,8 +170,9 @@ impl Night {
     }
 }
 
-async fn night(seed: u64) -> String {
-    let region = Region::new(&[SEZ, PRO_PERSONA, GGNET, PACTUM]);
+const NIGHT: [&str; 4] = [SEZ, PRO_PERSONA, GGNET, PACTUM];
+
+async fn night(region: Region, seed: u64) -> String {
     let (mut dice, mut sent, mut watch) = (Dice::new(seed), Vec::new(), Watch::default());
     let night = Night::begin(&region).await;
     for step in 0..600 {
@@ -195,11 +196,18 @@ async fn night(seed: u64) -> String {
 
 #[tokio::test]
 async fn two_hundred_nights_of_bad_weather_end_alike() {
-    let expected = night(0).await;
+    let expected = night(Region::new(&NIGHT), 0).await;
     assert!(expected.contains("Lead") || expected.contains("lead since 0.1"), "{expected}");
 
     for seed in 1..200 {
-        assert_eq!(night(seed).await, expected, "seed {seed}");
+        assert_eq!(night(Region::new(&NIGHT), seed).await, expected, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_night_on_sqlite_ends_like_one_in_memory() {
+    for seed in 7..10 {
+        assert_eq!(night(Region::on_sqlite(&NIGHT).await, seed).await, night(Region::new(&NIGHT), seed).await, "seed {seed}");
     }
 }
 
