@@ -54,8 +54,7 @@ async fn tamper(raw: &mut Raw, entries: u64, random: &mut Random) -> (u64, &'sta
         }
         2 => {
             altered[place] = new;
-            let leaf = leaf_hash(&altered).0.to_vec();
-            let values = [Value::Int(one), Value::Bytes(altered), Value::Bytes(leaf)];
+            let values = [Value::Int(one), Value::Bytes(altered.clone()), Value::Bytes(leaf_hash(&altered).0.to_vec())];
             raw.run("UPDATE entry SET bytes = $2, leaf = $3 WHERE idx = $1", &values).await;
             (one, "a byte of an entry, its hash with it")
         }
