@@ -12,17 +12,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use node::region;
+use node::{Database, region};
 use work::{Ledger, Worker};
 
 /// Handovers under way at the same time.
 const WORKERS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_doubled_or_led_twice_however_often_a_gateway_is_killed() {
-    let kills: usize = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(50);
+async fn on_sqlite_nothing_is_lost_doubled_or_led_twice_however_often_a_gateway_is_killed() {
+    kill_under_load(Database::Sqlite, 50).await;
+}
+
+/// The database server goes on; what a killed gateway had under way ends with its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgresql_nothing_is_lost_doubled_or_led_twice_however_often_a_gateway_is_killed() {
+    let server = std::env::var("SCHAKEL_TEST_POSTGRES").expect("run this through `tests/postgres.sh run`");
+    kill_under_load(Database::Postgres(server), 50).await;
+}
+
+async fn kill_under_load(database: Database, kills: usize) {
+    let kills: usize = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(kills);
     let dir = tempfile::tempdir().unwrap();
-    let (sender, receiver) = region(dir.path()).await;
+    let (sender, receiver) = region(dir.path(), &database).await;
     let (mut nodes, stop, ledger) = ([sender, receiver], Arc::new(AtomicBool::new(false)), Arc::new(Ledger::default()));
     let workers: Vec<_> =
         (0..WORKERS).map(|_| tokio::spawn(Worker::new(&nodes[0], &nodes[1], Arc::clone(&ledger)).run(Arc::clone(&stop)))).collect();

@@ -1,25 +1,66 @@
 //! One gateway in a process of its own.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use schakel::config::keys::read_log_signer;
 use schakel::demo::gateways::Place;
 use schakel::demo::scenario::Scenario;
 use schakel::demo::world::{Home, World};
+use schakel::store::postgres::PostgresOptions;
+use schakel::store::{Store, postgres, sqlite};
 use schakel_domain::audit::note::Vkey;
+use sqlx::{Connection, Executor};
 
 /// A gateway that can be killed and started again.
 pub(crate) struct Node {
     pub(crate) home: Home,
     pub(crate) ca: PathBuf,
+    store: Stored,
     child: Option<Child>,
 }
 
+/// Where the gateways keep what they know.
+pub(crate) enum Database {
+    /// One file each, in its own folder.
+    Sqlite,
+    /// One database each, at this server.
+    Postgres(String),
+}
+
+enum Stored {
+    File(PathBuf),
+    Url(String),
+}
+
+impl Database {
+    /// Makes the store of one gateway, and says in its configuration where it is.
+    async fn configure(&self, home: &Home) -> Stored {
+        let Database::Postgres(server) = self else { return Stored::File(home.store()) };
+        let database = format!("schakel_kills_{}_{}", std::process::id(), home.id.replace(':', "_"));
+        let mut admin = sqlx::PgConnection::connect(server).await.unwrap();
+        admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {database} TEMPLATE template0"))).await.unwrap();
+        let url = format!("{}/{database}", server.rsplit_once('/').unwrap().0);
+        let file = home.dir.join("store.url");
+        std::fs::write(&file, &url).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let mut config: toml::Table = std::fs::read_to_string(&home.config).unwrap().parse().unwrap();
+        let store = [("kind", "postgres".to_owned()), ("url_file", file.display().to_string())];
+        config.insert(
+            "store".to_owned(),
+            store.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect::<toml::Table>().into(),
+        );
+        std::fs::write(&home.config, toml::to_string(&config).unwrap()).unwrap();
+        Stored::Url(url)
+    }
+}
+
 /// The Gelderland world with two of its gateways running: youth protection, and the first provider of Ambulante Spoedhulp.
-pub(crate) async fn region(dir: &Path) -> (Node, Node) {
+pub(crate) async fn region(dir: &Path, database: &Database) -> (Node, Node) {
     let scenario = Scenario::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/scenarios/gelderland.toml")).unwrap();
     let mut ports = Vec::new();
     for _ in &scenario.organizations {
@@ -29,13 +70,16 @@ pub(crate) async fn region(dir: &Path) -> (Node, Node) {
         ports.push(place.ports);
     }
     let world = World::make(dir, &scenario, &ports, jiff::Timestamp::now()).unwrap();
-    let node = |id: &str| {
+    let mut nodes = Vec::new();
+    for id in ["kvk:90000101", "kvk:90000105"] {
         let home = world.homes.iter().find(|home| home.id == id).unwrap().clone();
-        let mut node = Node { home, ca: world.ca.clone(), child: None };
+        let store = database.configure(&home).await;
+        let mut node = Node { home, ca: world.ca.clone(), store, child: None };
         node.start();
-        node
-    };
-    (node("kvk:90000101"), node("kvk:90000105"))
+        nodes.push(node);
+    }
+    let second = nodes.pop().unwrap();
+    (nodes.pop().unwrap(), second)
 }
 
 impl Node {
@@ -66,6 +110,14 @@ impl Node {
         while child.try_wait().unwrap().is_none() {
             assert!(since.elapsed() < limit, "the gateway of {} does not stop", self.home.id);
             std::thread::yield_now();
+        }
+    }
+
+    /// What it stored, after it stopped.
+    pub(crate) async fn open_store(&self) -> Arc<dyn Store> {
+        match &self.store {
+            Stored::File(path) => sqlite::open_read_only(path).await.unwrap(),
+            Stored::Url(url) => postgres::open(url, PostgresOptions::default()).await.unwrap(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use schakel::demo::checker::{self, History, Subject};
 use schakel::demo::client::{Client, Person, by};
-use schakel::store::{Kind, Page, sqlite};
+use schakel::store::{Kind, Page};
 use schakel_domain::person::Actor;
 use schakel_proto::care::v1 as care;
 use schakel_proto::r#type::v1 as ty;
@@ -183,7 +183,7 @@ pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
     let known: BTreeSet<&str> = handovers.iter().filter_map(|name| name.strip_prefix("cases/")).collect();
     assert_eq!(known.len(), handovers.len(), "no handover was counted twice");
     for node in nodes {
-        let store = sqlite::open_read_only(&node.home.store()).await.unwrap();
+        let store = node.open_store().await;
         let mut cases = BTreeSet::new();
         loop {
             let after = cases.last().cloned().unwrap_or_default();
@@ -199,7 +199,7 @@ pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
     }
     let mut subjects = Vec::new();
     for node in nodes {
-        let store = sqlite::open_read_only(&node.home.store()).await.unwrap();
+        let store = node.open_store().await;
         subjects.push(Subject { org: node.home.id.parse().unwrap(), store, checkpoint: Some(node.checkpoint()) });
     }
     let findings = checker::check(&History::read(subjects).await.unwrap());
