@@ -2,10 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::fs::{File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,47 +14,12 @@ use schakel::store::{ClientKey, Commit, Kind, Store, StoreError, postgres, sqlit
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+#[path = "kit/small_disk.rs"]
+mod small_disk;
+
+use small_disk::SmallDisk;
+
 const MIB: u64 = 1024 * 1024;
-
-/// A small file system of its own.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn new(mib: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-        let size = format!("size={mib}m,mode=0755");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status().unwrap();
-        assert!(mounted.success(), "cannot mount a tmpfs: this test needs root");
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.path().join("filler")
-    }
-
-    /// Takes every byte that is left.
-    fn fill(&self) {
-        let mut filler = File::options().create(true).append(true).open(self.filler()).unwrap();
-        for size in [64 * 1024, 4_096, 1] {
-            while filler.write_all(&vec![1; size]).is_ok() {}
-        }
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.filler()).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
-}
 
 fn logged(id: &str, kib: usize) -> Commit {
     let mut commit = Commit { entries: vec![entry(id, Some(id))], ..put(id, 1) };

@@ -1,3 +1,5 @@
+//! What gateways in processes of their own survive: T1 here, a full disk (T32) in `full`.
+//!
 //! T1: two gateways in processes of their own under a load of handovers, killed (SIGKILL) at random points, alternating.
 //!
 //! Whatever was answered is there exactly once at both sides, every case has one lead, and both logs verify. How fast a killed gateway is
@@ -5,7 +7,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod full;
 mod node;
+#[path = "../kit/small_disk.rs"]
+mod small_disk;
 mod work;
 
 use std::sync::Arc;

@@ -87,20 +87,23 @@ impl Worker {
         self.ledger.step();
         self.accept(&name).await;
         self.ledger.step();
-        until(|| async {
-            let request = care::GetHandoverRequest { name: name.clone(), ..Default::default() };
-            let handover = self.giving.handovers().get_handover(by(&self.giver, request)).await?.into_inner().handover.unwrap();
-            Ok((handover.state() == care::handover::State::Completed).then_some(()))
-        })
-        .await;
+        self.completed(&name).await;
         self.ledger.step();
         case
     }
 
-    async fn open(&self) -> String {
-        let dossier = ty::Dossier { situation: "onrust".to_owned(), age: Some(15), ..Default::default() };
-        let request =
-            care::CreateCaseRequest { request_id: Uuid::now_v7().to_string(), actor: Some(self.giver.wire()), dossier: Some(dossier) };
+    /// Until the giving side knows that the other leads.
+    pub(crate) async fn completed(&self, name: &str) {
+        until(|| async {
+            let request = care::GetHandoverRequest { name: name.to_owned(), ..Default::default() };
+            let handover = self.giving.handovers().get_handover(by(&self.giver, request)).await?.into_inner().handover.unwrap();
+            Ok((handover.state() == care::handover::State::Completed).then_some(()))
+        })
+        .await;
+    }
+
+    pub(crate) async fn open(&self) -> String {
+        let request = self.new_case();
         until(|| async {
             let answer = self.giving.cases().create_case(by(&self.giver, request.clone())).await?.into_inner();
             Ok(Some(answer.case.unwrap().name))
@@ -108,7 +111,25 @@ impl Worker {
         .await
     }
 
-    async fn offer(&self, case: &str) -> String {
+    /// One try to open a case.
+    pub(crate) async fn try_open(&self) -> Result<(), Status> {
+        self.giving.cases().create_case(by(&self.giver, self.new_case())).await.map(drop)
+    }
+
+    fn new_case(&self) -> care::CreateCaseRequest {
+        let dossier = ty::Dossier { situation: "onrust".to_owned(), age: Some(15), ..Default::default() };
+        care::CreateCaseRequest { request_id: Uuid::now_v7().to_string(), actor: Some(self.giver.wire()), dossier: Some(dossier) }
+    }
+
+    /// One look at a case, with its dossier.
+    pub(crate) async fn look(&self, case: &str) -> Result<(), Status> {
+        let request = care::GetCaseRequest { name: case.to_owned(), view: care::View::Full.into(), actor: Some(self.giver.wire()) };
+        let case = self.giving.cases().get_case(by(&self.giver, request)).await?.into_inner().case.unwrap();
+        assert!(case.dossier.is_some(), "a full look shows the dossier");
+        Ok(())
+    }
+
+    pub(crate) async fn offer(&self, case: &str) -> String {
         let request_id = Uuid::now_v7().to_string();
         let read = care::GetCaseRequest { name: case.to_owned(), ..Default::default() };
         let etag = until(|| async {
@@ -133,24 +154,37 @@ impl Worker {
     }
 
     async fn accept(&self, name: &str) {
+        let request = self.acceptance(name, self.arrived(name).await);
+        until(|| async { self.taking.handovers().accept_handover(by(&self.taker, request.clone())).await.map(Some) }).await;
+    }
+
+    /// One try to accept.
+    pub(crate) async fn try_accept(&self, name: &str, etag: String) -> Result<(), Status> {
+        self.taking.handovers().accept_handover(by(&self.taker, self.acceptance(name, etag))).await.map(drop)
+    }
+
+    /// Until the offer is at the receiver; its etag there.
+    pub(crate) async fn arrived(&self, name: &str) -> String {
         let read = care::GetHandoverRequest { name: name.to_owned(), ..Default::default() };
-        let etag = until(|| async {
+        until(|| async {
             match self.taking.handovers().get_handover(by(&self.taker, read.clone())).await {
                 Ok(answer) => Ok(Some(answer.into_inner().handover.unwrap().etag)),
                 Err(status) if status.code() == Code::NotFound => Ok(None),
                 Err(status) => Err(status),
             }
         })
-        .await;
-        let request = care::AcceptHandoverRequest {
+        .await
+    }
+
+    fn acceptance(&self, name: &str, etag: String) -> care::AcceptHandoverRequest {
+        care::AcceptHandoverRequest {
             name: name.to_owned(),
             etag,
             request_id: Uuid::now_v7().to_string(),
             actor: Some(self.taker.wire()),
             first_action: "bellen".to_owned(),
             ..Default::default()
-        };
-        until(|| async { self.taking.handovers().accept_handover(by(&self.taker, request.clone())).await.map(Some) }).await;
+        }
     }
 }
 
@@ -197,6 +231,11 @@ pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
         assert_eq!(cases, known, "{}: exactly the cases that were handed over", node.home.id);
         store.close().await;
     }
+    judged(nodes, handovers.len()).await;
+}
+
+/// The history of both holds, logs included, and has so many handovers.
+pub(crate) async fn judged(nodes: &[Node; 2], handovers: usize) {
     let mut subjects = Vec::new();
     for node in nodes {
         let store = node.open_store().await;
@@ -205,5 +244,5 @@ pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
     let findings = checker::check(&History::read(subjects).await.unwrap());
     let violations: Vec<String> = findings.violations.iter().map(ToString::to_string).collect();
     assert_eq!(violations, Vec::<String>::new());
-    assert_eq!(findings.handovers, handovers.len() as u64);
+    assert_eq!(findings.handovers, handovers as u64);
 }
