@@ -17,7 +17,6 @@ pub mod cli;
 pub mod export;
 pub mod fault;
 mod grow;
-pub mod key;
 mod nodes;
 pub mod tile;
 pub mod verify;
