@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::audit::tree;
 use schakel_domain::caller::{Act, Caller};
-use schakel_domain::command::{AgreementAct, Command, LogAct, Operation, OperationsRead, PageOf};
+use schakel_domain::command::{AgreementAct, Command, LogAct, OperateAct, Operation, OperationsRead, PageOf};
 use schakel_domain::id::OrgId;
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
@@ -49,7 +49,16 @@ impl FrontDesk for Front {
     }
 
     fn operate<'a>(&'a self, caller: &'a Caller, operation: Operation) -> BoxFuture<'a, Result<Reply, Refusal>> {
-        Box::pin(async move { self.desk.operate_once(caller, &operation).await })
+        Box::pin(async move {
+            let reply = self.desk.operate_once(caller, &operation).await?;
+            // The desk judges and logs it; ending the wait after failed attempts is the courier's.
+            if let OperateAct::Retry { peer } = &operation.act
+                && !reply.replayed
+            {
+                self.courier.retry(peer);
+            }
+            Ok(reply)
+        })
     }
 
     fn operations<'a>(&'a self, caller: &'a Caller, read: OperationsRead) -> BoxFuture<'a, Result<OperationsAnswer, Refusal>> {

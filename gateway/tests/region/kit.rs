@@ -153,6 +153,18 @@ impl Gateway {
         seen.unwrap_or_else(|_| panic!("{}: never seen: {what}", self.home.name))
     }
 
+    /// Waits until so many attempts in a row to reach another have failed. Nobody tells of an attempt, so this looks again and again.
+    pub(crate) async fn attempts_until(&self, to: &Gateway, enough: impl Fn(u32) -> bool) {
+        let peer = to.home.id.parse().unwrap();
+        let look = async {
+            let mut again = tokio::time::interval(Duration::from_millis(10));
+            while !enough(self.running.courier.status(&peer).await.unwrap().attempts) {
+                again.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("that many attempts in time");
+    }
+
     /// Waits until everything in the log up to now is signed.
     pub(crate) async fn signed(&self) {
         let size = self.running.desk.store().log_size().await.unwrap();

@@ -123,6 +123,26 @@ fn request_id_of_nothing() -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn retry_now_ends_the_wait_that_failed_attempts_have_made_longer() {
+    let region = Region::of(&["sez", "propersona"]).await;
+    let (sez, propersona) = (region.gateway("sez"), region.gateway("propersona"));
+    propersona.line.cut();
+    let case = sez.open_case().await;
+    sez.offer(&case, propersona).await.unwrap();
+    sez.attempts_until(propersona, |failed| failed >= 3).await;
+
+    let retried = sez.at_admin_door(&["outbox", "retry", "--peer", &propersona.home.id]).await;
+
+    assert_eq!(retried.code, 0, "{}{}", retried.out, retried.err);
+    // It counts from the beginning again; by themselves failed attempts only become more.
+    sez.attempts_until(propersona, |failed| failed < 3).await;
+    let list = sez.at_admin_door(&["peer", "list", "--json"]).await.json();
+    let row = list["peers"].as_array().unwrap().iter().find(|row| row["organization"] == propersona.home.id.as_str()).unwrap();
+    assert_eq!((row["reason"].is_string(), row["waiting"].as_u64()), (true, Some(1)), "{row}");
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_peer_says_why_refuses_what_is_new_and_can_be_resumed() {
     let region = Region::of(&["sez", "propersona"]).await;
     let (sez, propersona) = (region.gateway("sez"), region.gateway("propersona"));
