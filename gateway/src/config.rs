@@ -3,6 +3,7 @@
 //! [`Config::parse`] judges the shape, [`Config::check`] what the file speaks of: keys, certificates, addresses, covenants. Both say everything
 //! that is wrong at once. Paths are relative to the folder of the file. An annotated example is [`EXAMPLE`].
 
+pub(crate) mod bounded;
 pub mod check;
 pub mod keys;
 mod problem;
@@ -30,7 +31,7 @@ use crate::tls::{Files, Http2Limits, Limits as AcceptLimits};
 pub const EXAMPLE: &str = include_str!("../../deploy/example/schakel.toml");
 
 /// Largest configuration that is read, in bytes.
-pub const MAX_CONFIG_BYTES: u64 = 256 << 10;
+pub const MAX_CONFIG_BYTES: usize = 256 << 10;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -297,11 +298,7 @@ impl Config {
     /// [`ConfigError::Unreadable`] with the path, or [`ConfigError::Wrong`] with every problem.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let fail = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
-        let size = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?.len();
-        if size > MAX_CONFIG_BYTES {
-            return Err(fail(format!("larger than {MAX_CONFIG_BYTES} bytes")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let text = bounded::read_text(path, MAX_CONFIG_BYTES).map_err(|error| fail(error.to_string()))?;
         Self::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(ConfigError::Wrong)
     }
 

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use schakel::config::keys::read_private;
+use schakel_domain::party_record::PartyRecord;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -261,7 +263,7 @@ fn a_party_record_is_made_signed_shown_and_verified() {
 }
 
 #[test]
-fn an_altered_foreign_or_expired_record_is_found() {
+fn an_altered_or_foreign_record_is_found() {
     let desk = Desk::new();
     record_text(&desk, &in_days(200));
     desk.ok(&["record", "new", "--from", "record.toml", "--out", "r.json"]);
@@ -274,6 +276,21 @@ fn an_altered_foreign_or_expired_record_is_found() {
         assert_eq!((code, said["reason"].as_str()), (3, Some("BAD_SIGNATURE")), "{file}");
     }
     assert_eq!(desk.run(&["record", "verify", "cut.json", "--root-key", "root.key.pub"]).code, 3);
+}
+
+#[test]
+fn an_expired_record_is_found_although_its_signature_holds() {
+    let desk = Desk::new();
+    record_text(&desk, &in_days(200));
+    desk.ok(&["record", "new", "--from", "record.toml", "--out", "r.json"]);
+    let made: PartyRecord = serde_json::from_str(&desk.read("r.json")).unwrap();
+    let (issued, expires) = (in_days(-20).parse().unwrap(), in_days(-1).parse().unwrap());
+    let signed = PartyRecord { issued, expires, ..made }.sign(&read_private(&desk.path("root.key")).unwrap()).unwrap();
+    desk.write("signed.json", &signed.to_json());
+
+    let (code, said) = desk.json(&["record", "verify", "signed.json", "--root-key", "root.key.pub"]);
+
+    assert_eq!((code, said["standing"].as_str()), (3, Some("expired")));
 }
 
 #[test]
@@ -352,6 +369,8 @@ fn a_missing_file_is_named_and_exits_1_and_a_wrong_command_exits_2() {
         let run = desk.run(&args);
         assert!(run.code == 1 && run.err.contains("nowhere.json") && run.out.is_empty(), "{args:?}: {} {}", run.code, run.err);
     }
+    let endless = desk.run(&["covenant", "verify", "/dev/zero"]);
+    assert!(endless.code == 1 && endless.err.contains("larger than"), "{}", endless.err);
     let (code, said) = desk.json(&["covenant", "verify", "nowhere.json"]);
     assert!(code == 1 && said["ok"] == false && said["error"]["message"].as_str().unwrap().contains("nowhere.json"));
     for args in [

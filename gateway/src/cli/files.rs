@@ -1,11 +1,12 @@
 //! Files of the command line: read with a bound, written whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use crate::config::bounded;
 
 /// Access by the owner alone.
 pub(super) const SECRET: u32 = 0o600;
@@ -14,16 +15,12 @@ pub(super) const PUBLIC: u32 = 0o644;
 
 /// Reads a file of at most `most` bytes.
 pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
-    let fail = |error: &dyn std::fmt::Display| Failure::file(path, error);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| fail(&error))?;
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
-    if bytes.len() > most { Err(fail(&format_args!("larger than {most} bytes"))) } else { Ok(bytes) }
+    bounded::read(path, most).map_err(|error| Failure::file(path, &error))
 }
 
 /// The same, as text.
 pub(super) fn read_text(path: &Path, most: usize) -> Result<String, Failure> {
-    String::from_utf8(read(path, most)?).map_err(|_| Failure::file(path, &"not a text (UTF-8)"))
+    bounded::read_text(path, most).map_err(|error| Failure::file(path, &error))
 }
 
 /// Refuses when one of these files exists.

@@ -18,8 +18,10 @@ use schakel_domain::id::OrgId;
 use schakel_domain::signature::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
+use super::bounded;
+
 /// Largest key file, in bytes.
-const MAX_KEY_BYTES: u64 = 4 << 10;
+const MAX_KEY_BYTES: usize = 4 << 10;
 /// What stands before the seed of an Ed25519 key in PKCS #8, version 1 (RFC 8410).
 const PKCS8_ED25519: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
@@ -63,15 +65,15 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let fail = |error: std::io::Error| unreadable(path, error.to_string());
     let file = File::open(path).map_err(fail)?;
     let found = file.metadata().map_err(fail)?;
-    if !found.is_file() || found.len() > MAX_KEY_BYTES {
+    if !found.is_file() || found.len() > MAX_KEY_BYTES as u64 {
         return Err(unreadable(path, format!("not a file of at most {MAX_KEY_BYTES} bytes")));
     }
     let mode = found.permissions().mode() & 0o7777;
     if mode != 0o600 && mode != 0o400 {
         return Err(KeyFileError::Mode { path: path.to_owned(), mode });
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_BYTES as usize));
-    file.take(MAX_KEY_BYTES).read_to_end(&mut bytes).map_err(fail)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_BYTES));
+    file.take(MAX_KEY_BYTES as u64).read_to_end(&mut bytes).map_err(fail)?;
     Ok(bytes)
 }
 
@@ -96,12 +98,8 @@ pub fn read_log_signer(path: &Path, org: &OrgId) -> Result<Signer, KeyFileError>
 /// # Errors
 /// [`KeyFileError`].
 pub fn read_public(path: &Path) -> Result<PublicKey, KeyFileError> {
-    let size = std::fs::metadata(path).map_err(|error| unreadable(path, error.to_string()))?.len();
     let expected = KeyFileError::Content { path: path.to_owned(), expected: "one Ed25519 public key in base64 or hexadecimal" };
-    if size > MAX_KEY_BYTES {
-        return Err(expected);
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error.to_string()))?;
+    let text = bounded::read_text(path, MAX_KEY_BYTES).map_err(|error| unreadable(path, error.to_string()))?;
     text.trim().parse().map_err(|_| expected)
 }
 

@@ -10,7 +10,7 @@ use schakel_domain::party_record::{MAX_RECORD_BYTES, SignedPartyRecord};
 use schakel_domain::signature::PublicKey;
 
 use super::{Both, Found};
-use crate::config::keys;
+use crate::config::{bounded, keys};
 
 const COVENANT: Both<'static> = (
     "Haal de ondertekende versie opnieuw op; `schakel covenant verify` zegt wat er niet klopt.",
@@ -82,9 +82,5 @@ impl Found<'_> {
 }
 
 fn read(path: &Path, most: usize) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > most as u64 {
-        return Err(format!("larger than {most} bytes"));
-    }
-    std::fs::read(path).map_err(|error| error.to_string())
+    bounded::read(path, most).map_err(|error| error.to_string())
 }

@@ -9,10 +9,11 @@ use schakel_certs::profile;
 use schakel_domain::refusal::Lang;
 
 use super::{Both, Found};
+use crate::config::bounded;
 use crate::tls::{Files, Material};
 
 /// Largest set of token keys that is read, in bytes.
-const MAX_JWKS_BYTES: u64 = 256 << 10;
+const MAX_JWKS_BYTES: usize = 256 << 10;
 
 const TLS_FILES: Both<'static> = (
     "Vraag een certificaat aan met `schakel certs csr`; bij een proef maakt `schakel certs dev` alles.",
@@ -133,11 +134,7 @@ fn validity(bytes: &[u8]) -> Option<(Timestamp, Timestamp)> {
 /// Reads a set of token keys: at least one, and none of them a shared secret.
 fn jwks(path: &Path) -> Result<(), String> {
     let fail = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| fail(&error))?.len();
-    if size > MAX_JWKS_BYTES {
-        return Err(fail(&"larger than 256 KiB"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| fail(&error))?;
+    let bytes = bounded::read(path, MAX_JWKS_BYTES).map_err(|error| fail(&error))?;
     let set: JwkSet = serde_json::from_slice(&bytes).map_err(|_| fail(&"not a JWKS"))?;
     let shared = set.keys.iter().any(|key| matches!(key.algorithm, AlgorithmParameters::OctetKey(_)));
     match (set.keys.is_empty(), shared) {
