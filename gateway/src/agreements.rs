@@ -3,17 +3,20 @@
 //! The desk installs documents (durably first, then here); all others ask. A question is asked in a case's own terms ([`Wish`]): a kind of
 //! service rather than one service, and nobody in particular when the covenant's order should decide whom to ask first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use schakel_domain::covenant::{Act, Book, CovenantRef, Decision, Document, Grant, Question, ServiceId};
+use schakel_domain::audit::note::Vkey;
+use schakel_domain::covenant::{Act, Book, CovenantId, CovenantRef, Decision, Document, Grant, Question, ServiceId};
 use schakel_domain::id::OrgId;
 use schakel_domain::party_record::{RecordBook, RecordStanding};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Call;
+
+use crate::cosigner::Terms;
 
 /// What somebody wants to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub struct Held {
 pub struct Agreements {
     me: OrgId,
     held: ArcSwap<Held>,
+    /// Covenants under which no new offer is made now: cosigning is too late.
+    offers_held: ArcSwap<BTreeSet<CovenantId>>,
 }
 
 impl fmt::Debug for Agreements {
@@ -61,7 +66,7 @@ impl Agreements {
     /// What was read back from the store.
     #[must_use]
     pub fn new(me: OrgId, held: Held) -> Self {
-        Self { me, held: ArcSwap::from_pointee(held) }
+        Self { me, held: ArcSwap::from_pointee(held), offers_held: ArcSwap::default() }
     }
 
     /// Everything held now.
@@ -123,6 +128,53 @@ impl Agreements {
         }
         held.records.for_new(&self.me, now)?;
         held.records.for_new(org, now).map(drop)
+    }
+
+    /// Whether a new offer may be made under this covenant: not when its own clause stops offers because cosigning is late.
+    ///
+    /// # Errors
+    /// `COSIGNING_LATE`.
+    pub fn may_offer(&self, covenant: &CovenantRef) -> Result<(), Refusal> {
+        let held = self.offers_held.load().contains(&covenant.id);
+        if held { Err(Refusal::new(Stage::Covenant, Reason::CosigningLate).under("cosigning")) } else { Ok(()) }
+    }
+
+    /// Stops new offers under these covenants, and under no others.
+    pub fn hold_offers(&self, covenants: BTreeSet<CovenantId>) {
+        if **self.offers_held.load() != covenants {
+            self.offers_held.store(Arc::new(covenants));
+        }
+    }
+
+    /// What every covenant in force says about cosigning, with the other parties that have a cosigning key.
+    #[must_use]
+    pub fn cosigning(&self, now: Timestamp) -> Vec<Terms> {
+        let held = self.held();
+        let Some(book) = &held.book else { return Vec::new() };
+        let ids: BTreeSet<&CovenantId> = book.iter().map(|(id, _, _)| id).collect();
+        let terms = |id: &&CovenantId| {
+            let document = book.current(id, now).ok()?.in_force()?;
+            document.party(&self.me)?;
+            let clause = document.cosigning.as_ref()?;
+            let others = document.parties.iter().filter(|party| party.id != self.me);
+            let witnesses =
+                others.filter_map(|party| Some((party.id.clone(), held.records.newest(&party.id)?.log.as_ref()?.cosigner.clone())));
+            Some(Terms {
+                covenant: (*id).clone(),
+                quorum: clause.quorum.into(),
+                interval: clause.interval.duration(),
+                grace: clause.grace.duration(),
+                stops_offers: clause.stops_offers,
+                witnesses: witnesses.collect(),
+            })
+        };
+        ids.iter().filter_map(terms).collect()
+    }
+
+    /// The key with which an organisation signs its log, as its newest party record says.
+    #[must_use]
+    pub fn log_key(&self, org: &OrgId) -> Option<Vkey> {
+        Some(self.held().records.newest(org)?.log.as_ref()?.key.clone())
     }
 
     /// The name of an organisation, as in a covenant; its id when no covenant names it.

@@ -24,13 +24,15 @@ use tokio::task::JoinSet;
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::agreements::Agreements;
 use crate::config::{Config, StoreKind, keys};
-use crate::courier::{self, Courier};
+use crate::cosigner::{self, Cosigner};
+use crate::courier::{self, Courier, Heads};
 use crate::desk::{Desk, Parts, Source};
 use crate::doors::federation::{FederationDoor, Ports as FederationPorts};
 use crate::ledger::Ledger;
 use crate::peers::{Directory, Signer};
 use crate::store::{Store, StoreError, postgres, sqlite};
 use crate::vault::{FileKey, Vault};
+use crate::witness::Witness;
 
 use self::front::Front;
 use self::ports::{DeskPort, OrgSigner, Parties};
@@ -105,6 +107,8 @@ pub struct Running {
     pub desk: Arc<Desk>,
     /// Its log.
     pub ledger: Arc<Ledger>,
+    /// Has its log cosigned.
+    pub cosigner: Arc<Cosigner>,
     /// Its courier.
     pub courier: Arc<Courier>,
     stop: watch::Sender<bool>,
@@ -161,6 +165,16 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);
 
     let link = Link::new(&config, &desk, &agreements, &source)?;
+    let cosigner = Arc::new(Cosigner::new(cosigner::Ports {
+        ledger: Arc::clone(&ledger),
+        store: Arc::clone(&store),
+        agreements: Arc::clone(&agreements),
+        submit: Arc::clone(&link.heads) as Arc<dyn cosigner::Submit>,
+        source: Arc::clone(&source),
+        alarmed: Arc::clone(&desk) as Arc<dyn cosigner::Alarmed>,
+    }));
+    // How late it is counts before anybody can offer.
+    cosigner.look().await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let adapters = file_drop(&config, &desk)?;
@@ -172,8 +186,10 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     });
     let addresses = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
     background(&mut tasks, &stopped, &desk, &ledger, &link.courier, adapters);
+    let asks = Arc::clone(&cosigner);
+    tasks.spawn(serve::until_stopped(stopped.clone(), async move { asks.run().await }));
     link.courier.start().await?;
-    Ok(Running { addresses, desk, ledger, courier: link.courier, stop, tasks, fatal: store })
+    Ok(Running { addresses, desk, ledger, cosigner, courier: link.courier, stop, tasks, fatal: store })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
@@ -226,6 +242,8 @@ struct Link {
     courier: Arc<Courier>,
     door: FederationDoor,
     directory: Arc<dyn Directory>,
+    witness: Arc<Witness>,
+    heads: Arc<Heads>,
 }
 
 impl Link {
@@ -236,7 +254,8 @@ impl Link {
         let parties = Parties { agreements: Arc::clone(agreements), source: Arc::clone(source), me: me.clone() };
         let directory: Arc<dyn Directory> = Arc::new(parties);
         let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });
-        let dial = serve::dial(config, &directory, source)?;
+        let dial: Arc<dyn courier::Dial> = Arc::new(serve::dial(config, &directory, source)?);
+        let heads = Arc::new(Heads { dial: Arc::clone(&dial), directory: Arc::clone(&directory) });
         let courier = Courier::new(courier::Ports {
             us: me.clone(),
             incarnation: 1,
@@ -244,7 +263,7 @@ impl Link {
             unseal: Arc::clone(&port) as Arc<dyn courier::Unseal>,
             directory: Arc::clone(&directory),
             signer: Arc::clone(&signer),
-            dial: Arc::new(dial),
+            dial,
             outcome: Arc::clone(&port) as Arc<dyn courier::Outcome>,
             agreements: Arc::clone(&port) as Arc<dyn crate::peers::agreements::Agreements>,
             random: jitter(source),
@@ -261,7 +280,16 @@ impl Link {
             heard: Arc::new(move |org| heard.nudge(org)),
             now: Arc::new(move || now.now()),
         });
-        Ok(Self { courier, door, directory })
+        let cosigning = keys::read_cosigner(&config.keys.log, &config.organization);
+        let known = Arc::clone(agreements);
+        let witness = Arc::new(Witness {
+            store: Arc::clone(desk.store()),
+            key: cosigning.map_err(|error| StartError::part("log key", error))?,
+            logs: Arc::new(move |org| known.log_key(org)),
+            source: Arc::clone(source),
+            evident: Arc::clone(desk) as Arc<dyn crate::witness::Evident>,
+        });
+        Ok(Self { courier, door, directory, witness, heads })
     }
 }
 

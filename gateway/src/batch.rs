@@ -177,6 +177,7 @@ impl SignedList {
             index: small(index),
             size: small(self.size()),
             path: self.path(index),
+            leaf_hash: answer.leaf.map_or_else(Vec::new, |leaf| leaf.0.to_vec()),
         }
     }
 }
@@ -228,10 +229,18 @@ pub fn verify_answer(proof: &ty::MessageProof, proven: &Proven, key: &[u8; 32]) 
     }
     let outcome = Outcome::parse(&signed.outcome).ok_or(Unproven::Malformed)?;
     let (reason, detail) = (signed.reason.clone(), signed.detail.clone());
-    let answer = Answer { number: proven.number, hash: proven.hash, outcome, reason, detail };
+    let answer = Answer { number: proven.number, hash: proven.hash, outcome, reason, detail, leaf: stated(&signed.leaf_hash)? };
     included(&statement, &answer.record(), signed.index, signed.size, &signed.path)?;
     Signature { key_id: &signed.key_id, key, bytes: &signed.signature }.check(&signed.statement)?;
     Ok(answer)
+}
+
+/// What the receiver's answer in a proof says: its outcome and the leaf hash of the receiver's entry; none without an answer. Nothing is
+/// checked: [`verify_answer`] does that.
+#[must_use]
+pub fn stated_answer(proof: &ty::MessageProof) -> Option<(String, Option<Hash>)> {
+    let answer = proof.answer.as_ref()?;
+    Some((answer.outcome.clone(), stated(&answer.leaf_hash).ok()?))
 }
 
 fn included(statement: &Statement, record: &[u8], index: u32, size: u32, path: &[Vec<u8>]) -> Result<(), Unproven> {
@@ -244,6 +253,11 @@ fn included(statement: &Statement, record: &[u8], index: u32, size: u32, path: &
 
 fn digest(bytes: &[u8]) -> Result<Hash, Unproven> {
     bytes.try_into().map(Hash).map_err(|_| Unproven::Malformed)
+}
+
+/// A hash that may be absent.
+fn stated(bytes: &[u8]) -> Result<Option<Hash>, Unproven> {
+    if bytes.is_empty() { Ok(None) } else { digest(bytes).map(Some) }
 }
 
 /// A batch holds at most 128 messages.

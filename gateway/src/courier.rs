@@ -11,6 +11,7 @@
 //! In reading order: `task` is the life of one peer, `session` one stream of it, `line` whose turn it is, `load` what fits a batch.
 
 mod backoff;
+mod cosign;
 mod dial;
 mod documents;
 mod line;
@@ -33,6 +34,7 @@ use schakel_domain::refusal::{Reason, Refusal};
 use tokio::task::AbortHandle;
 
 pub use backoff::{Random, system_random};
+pub use cosign::Heads;
 pub use dial::{Dial, Dialled, TlsDial};
 pub use documents::{SyncError, Synced, sync_with};
 use shared::Shared;

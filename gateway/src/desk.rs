@@ -11,6 +11,7 @@ mod agreements;
 mod case;
 mod clock;
 mod consultation;
+mod cosigning;
 mod draft;
 mod handover;
 mod inbound;
@@ -35,7 +36,7 @@ use jiff::Timestamp;
 use schakel_domain::audit::entry::Responsible;
 use schakel_domain::caller::{Act, Caller};
 use schakel_domain::command::{CareAct, Command, Write};
-use schakel_domain::id::{ClientKeyId, OrgId};
+use schakel_domain::id::{ClientKeyId, Hash, OrgId};
 use schakel_domain::message::Message;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
@@ -113,6 +114,15 @@ pub enum Verdict {
     Later(Refusal),
 }
 
+/// What became of a delivery, and where our own log holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Leaf hash of the entry about the message; none when it is to be sent again, or came in before receipts stated it.
+    pub leaf: Option<Hash>,
+}
+
 /// The desk.
 pub struct Desk {
     parts: Parts,
@@ -164,11 +174,9 @@ impl Desk {
         let about = command.about();
         let case = about.as_ref().filter(|(kind, _)| *kind == "case").map(|(_, id)| id.clone());
         let entry = self.denial_of(by, command.act(), about, refusal, draft.now);
-        let logged = match draft.log(&entry, case, None) {
-            Ok(()) => draft.commit().await.map(drop),
-            Err(stop) => Err(stop),
-        };
-        logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
+        draft.log(entry, case, None);
+        draft.commit().await.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))?;
+        Ok(())
     }
 
     /// Logs that a known caller was refused; a door calls it for what it refused itself.
@@ -178,11 +186,9 @@ impl Desk {
     pub async fn refused(&self, caller: &Caller, act: Act, refusal: &Refusal) -> Result<(), Refusal> {
         let mut draft = Draft::new(self);
         let entry = self.denial(caller, act, refusal, draft.now);
-        let logged = match draft.log(&entry, None, None) {
-            Ok(()) => draft.commit().await.map(drop),
-            Err(stop) => Err(stop),
-        };
-        logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
+        draft.log(entry, None, None);
+        draft.commit().await.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))?;
+        Ok(())
     }
 
     /// Wakes for events, outgoing messages and timers.

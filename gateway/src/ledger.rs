@@ -10,7 +10,7 @@
 //! database that is put back as a whole agrees with itself.
 //!
 //! In reading order: this file follows the log; [`fault`] says what stops it; `grow` appends and signs; `nodes` makes proofs;
-//! [`verify`], [`export`] and [`cli`] need a store and a public key alone; [`key`] is the file of the log's own key.
+//! [`verify`], [`export`] with its [`receipts`], [`reconcile`] and [`cli`] need a store and a public key alone; [`key`] is the file of the log's own key.
 
 pub mod anchor;
 pub mod cli;
@@ -18,6 +18,8 @@ pub mod export;
 pub mod fault;
 mod grow;
 mod nodes;
+pub mod receipts;
+pub mod reconcile;
 pub mod tile;
 pub mod verify;
 

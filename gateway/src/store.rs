@@ -231,6 +231,8 @@ pub struct InboxRow {
     pub proof: Vec<u8>,
     /// `accepted`, or the reason code of the signed refusal.
     pub outcome: String,
+    /// Leaf hash of our own entry about it, as the receipt states it; none for what came in before receipts stated it.
+    pub leaf: Option<Hash>,
     /// When.
     pub at: Timestamp,
 }

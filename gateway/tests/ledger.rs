@@ -54,7 +54,7 @@ fn verify_folder(folder: &Path) -> Report {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
     };
-    let trust = Trust { log: Some(signer().vkey().clone()), earlier: None };
+    let trust = Trust { log: Some(signer().vkey().clone()), ..Trust::default() };
     schakel_domain::audit::verify::verify(&mut read, &trust).unwrap()
 }
 
@@ -65,7 +65,7 @@ async fn assert_signed_exported_and_whole(store: Arc<dyn Store>) {
     let out = folder.path().join("export");
 
     let signed = ledger.publish().await.unwrap().signed.unwrap();
-    let exported = export(&*store, ledger.vkey(), &mut Folder::new(&out).unwrap(), &nothing).await.unwrap();
+    let exported = export(&*store, ledger.vkey(), &mut Folder::new(&out).unwrap(), &nothing, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
 
     assert_eq!((signed.checkpoint.size, exported), (1_000, 1_000));
     let stored = ledger.verify().await.unwrap();

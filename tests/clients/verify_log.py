@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Checks an exported audit log of Schakel: a second implementation that shares no code with schakel-verify.
 
-    verify_log.py DIR [--vkey KEY] [--json]
-    verify_log.py --many FILE [--vkey KEY]
+    verify_log.py DIR [--vkey KEY] [--policy FILE] [--json]
+    verify_log.py --many FILE [--vkey KEY] [--policy FILE]
 
 Exit: 0 whole and unchanged, 1 could not be read, 2 usage, 3 changed or incomplete.
 Needs the package `cryptography`; the rest is the standard library.
 The order of the checks is part of the format, so that two programs name the same first fault: key and checkpoint; entry by entry;
-the tiles above level 0; the root; disclosed salts.
+the tiles above level 0; the root; cosignatures, when a policy is given; disclosed salts.
 """
 
 import argparse
@@ -107,7 +107,8 @@ ENTRY = {
     "source": {"org": ORGANIZATION, "gateway": TEXT},
     "decision": {"allowed": YES_NO, "rule": TEXT, "sentence": TEXT, "purpose?": TEXT,
                  "covenant?": {"id": TEXT, "version": COUNT, "clause": TEXT}},
-    "peer?": {"org": ORGANIZATION, "tls_key?": HASH, "message?": HASH, "leaf?": HASH},
+    "peer?": {"org": ORGANIZATION, "tls_key?": HASH, "message_id?": UUID, "message?": HASH, "leaf?": HASH},
+    "sent?": [64, {"id": UUID, "to": ORGANIZATION}],
     "custody?": {"before": COUNT, "after": COUNT},
     "client?": HASH, "trace?": TEXT, "request?": UUID,
 }
@@ -148,7 +149,57 @@ class Vkey:
         demand(len(key) == 33 and key[0] in (1, 4), "not an Ed25519 key")
         self.type, self.id = key[0], sha256(self.name.encode() + b"\n" + key)[:4]
         demand(pieces[1] == self.id.hex(), "the id does not fit name and key")
-        self.public = Ed25519PublicKey.from_public_bytes(key[1:])
+        self.public, self.line = Ed25519PublicKey.from_public_bytes(key[1:]), line
+
+
+class Policy:
+    """A file in the format C2SP tlog-policy."""
+
+    def __init__(self, path):
+        self.logs, self.names, self.members, self.quorum = [], {}, set(), None
+        for line in pathlib.Path(path).read_text(encoding="utf-8").split("\n"):
+            word, *words = re.split(r"[ \t]+", line.strip(" \t"))
+            if word == "log":
+                self.logs.append(words[0])
+            elif word == "witness":
+                self.name(words[0], Vkey(words[1]))
+                demand(self.names[words[0]].type == 4, "a witness has a cosignature key")
+            elif word == "group":
+                members = words[2:]
+                demand(members and self.names.keys() >= set(members) and not self.members & set(members), "the members of a group")
+                self.members |= set(members)
+                least = {"all": len(members), "any": 1}.get(words[1]) or int(words[1])
+                demand(1 <= least <= len(members) == len(set(members)), "the threshold of a group")
+                self.name(words[0], (least, members))
+            elif word == "quorum":
+                demand(self.quorum is None and (words[0] == "none" or words[0] in self.names), "the quorum")
+                self.quorum = words[0]
+            else:
+                demand(not word or word.startswith("#"), "expected log, witness, group or quorum")
+        demand(self.quorum, "there is no quorum line")
+
+    def name(self, name, meaning):
+        demand(name != "none" and name not in self.names, "a name is taken")
+        self.names[name] = meaning
+
+    def believes(self, data):
+        body, _, lines = data.decode("utf-8").rpartition("\n\n")
+        cosigned = set()
+        for name, key in self.names.items():
+            for line in lines.split("\n")[:-1] if isinstance(key, Vkey) else []:
+                _, signer, signature = line.split(" ")
+                signature = unbase64(signature)
+                if signer == key.name and signature[:4] == key.id:
+                    time = int.from_bytes(signature[4:12], "big")
+                    key.public.verify(signature[12:], f"cosignature/v1\ntime {time}\n{body}\n".encode())
+                    cosigned.add(name)
+        return self.quorum == "none" or self.holds(self.quorum, cosigned)
+
+    def holds(self, name, cosigned):
+        if isinstance(self.names[name], Vkey):
+            return name in cosigned
+        least, members = self.names[name]
+        return sum(self.holds(member, cosigned) for member in members) >= least
 
 
 def open_checkpoint(data, vkey):
@@ -189,7 +240,7 @@ def take_entry(bundle, at):
 
 class Log:
     def __init__(self, directory):
-        self.directory, self.size, self.entries, self.leaves = directory, 0, 0, []
+        self.directory, self.size, self.entries, self.leaves, self.cosigned = directory, 0, 0, [], None
 
     def read(self, path):
         try:
@@ -197,17 +248,35 @@ class Log:
         except FileNotFoundError:
             return None
 
-    def verify(self, vkey):
+    def verify(self, vkey, policy=None):
         with blame(0, "key"):
             vkey = vkey or self.own_key()
         with blame(0, "checkpoint"):
             self.size, root = open_checkpoint(self.read("checkpoint"), vkey)
+        with blame(0, "cosigned"):
+            believed = policy and self.believed(policy, vkey)
         for first in range(0, self.size, WIDTH):
             self.bundle(first, min(WIDTH, self.size - first))
         self.upper_tiles()
         with blame(0, "root"):
             demand(tree_root(self.leaves) == root, "the root recomputed from the entries is not the signed one")
+        if believed:
+            with blame(0, "cosigned"):
+                demand(tree_root(self.leaves[:believed[0]]) == believed[1], "the log does not extend the cosigned head")
+            self.cosigned = believed[0]
         self.disclosures()
+
+    def believed(self, policy, vkey):
+        """Size and root of the newest head here that the policy believes."""
+        demand(not policy.logs or vkey.line in policy.logs, "the policy does not name this log")
+        for path in ("checkpoint", "cosigned"):
+            data = self.read(path)
+            demand(data is not None, "no head here has the cosignatures the policy asks for")
+            size, root = open_checkpoint(data, vkey)
+            if policy.believes(data):
+                demand(size <= self.size, "the cosigned head is of a longer log")
+                return size, root
+        raise ValueError("the policy's witnesses did not cosign")
 
     def own_key(self):
         line = self.read("log.vkey")
@@ -270,6 +339,7 @@ def main():
     where.add_argument("directory", nargs="?")
     where.add_argument("--many", metavar="FILE", help="check each directory named in FILE, one JSON object a line")
     parser.add_argument("--vkey", type=Vkey, help="the log's public key, had from the organisation and not from the export")
+    parser.add_argument("--policy", type=Policy, metavar="FILE", help="whose cosignatures are demanded, had from a trusted hand")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     try:
@@ -278,12 +348,14 @@ def main():
         for directory in directories:
             log, fault = Log(directory), (None, None, None)
             try:
-                log.verify(options.vkey)
+                log.verify(options.vkey, options.policy)
             except Fault as found:
                 worst, fault = 3, found.args
             index, check, detail = fault
             if options.many or options.json:
                 verdict = {"ok": not check, "entries": log.entries, "first_bad_index": index, "check": check}
+                if log.cosigned is not None:
+                    verdict["cosigned"] = log.cosigned
                 print(json.dumps(verdict, separators=(",", ":")))
             else:
                 verdict = f"NOT WHOLE: first bad index {index}, check {check}: {detail}" if check else "whole and unchanged"

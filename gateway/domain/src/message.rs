@@ -36,6 +36,8 @@ pub struct Message {
     pub clause: String,
     /// When the sender decided.
     pub sent: Timestamp,
+    /// Leaf hash of the entry in the sender's log that names this message; none from a sender that does not state it.
+    pub leaf: Option<Hash>,
     /// What it says.
     pub body: Body,
 }

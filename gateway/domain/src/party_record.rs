@@ -10,6 +10,8 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::checkpoint::origin;
+use crate::audit::note::{KeyType, Vkey};
 use crate::canonical;
 use crate::covenant::Telephone;
 use crate::id::{Hash, InvalidId, OrgId};
@@ -178,6 +180,27 @@ pub struct PartyRecord {
     pub telephones: Vec<TelephoneEntry>,
     /// Who picks up now, when nothing else is known.
     pub duty: TelephoneEntry,
+    /// The keys of its audit log; without them nobody can cosign its log, nor it another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogKeys>,
+}
+
+/// The keys of an organisation's audit log (C2SP signed-note), both under the log's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogKeys {
+    /// Signs the heads of its own log.
+    pub key: Vkey,
+    /// Cosigns the heads of others' logs.
+    pub cosigner: Vkey,
+}
+
+impl LogKeys {
+    /// Whether both are keys of this organisation and of their kind.
+    fn sound(&self, org: &OrgId) -> bool {
+        let named = [&self.key, &self.cosigner].iter().all(|vkey| vkey.name() == origin(org));
+        named && self.key.key_type() == KeyType::Ed25519 && self.cosigner.key_type() == KeyType::Cosignature
+    }
 }
 
 impl PartyRecord {
@@ -228,7 +251,8 @@ impl PartyRecord {
         rule(self.signing_keys.iter().all(|key| key.from < key.until), "signing_keys", "`until` after `from`")?;
         rule((1..=MAX_LIST).contains(&self.telephones.len()), "telephones", "1 to 16 numbers")?;
         let labels = self.telephones.iter().chain([&self.duty]).all(|entry| label(&entry.label));
-        rule(labels, "telephones.label", "1 to 100 characters without control characters")
+        rule(labels, "telephones.label", "1 to 100 characters without control characters")?;
+        rule(self.log.as_ref().is_none_or(|log| log.sound(&self.org)), "log", "the organisation's own log key and cosigning key")
     }
 }
 
@@ -458,6 +482,7 @@ mod tests {
             }],
             telephones: vec![telephone("crisisdienst")],
             duty: telephone("dienstdoende"),
+            log: None,
         }
     }
 

@@ -132,6 +132,9 @@ reasons! {
     PartyRecordExpired "PARTY_RECORD_EXPIRED" Denied
         nl: "De partijgegevens van deze organisatie zijn verlopen; nieuwe vragen en aanbiedingen kunnen niet.", "Vraag die organisatie haar partijgegevens te vernieuwen; bel intussen.";
         en: "This organisation's party record has expired; new questions and offers are stopped.", "Ask that organisation to renew its record; telephone meanwhile.";
+    CosigningLate "COSIGNING_LATE" Denied
+        nl: "Het logboek is te lang niet medeondertekend; volgens het convenant kunnen nieuwe aanbiedingen nu niet.", "Bel, en laat beheer de verbindingen met de andere organisaties herstellen.";
+        en: "The log has not been cosigned for too long; by the covenant new offers are stopped.", "Telephone, and have operators restore the links with the other organisations.";
     DatasetExceeded "DATASET_EXCEEDED" Denied
         nl: "Het bericht bevat meer gegevens dan het convenant toestaat.", "Stuur alleen de velden uit de dataset van het artikel.";
         en: "The message holds more data than the covenant allows.", "Send only the fields in the clause's dataset.";

@@ -14,9 +14,9 @@ use crate::store::Store;
 type File = schakel_domain::audit::export::File;
 
 /// Everything up to the newest checkpoint, the checkpoint last. What fails ends the stream with its refusal.
-pub(super) async fn files(store: &dyn Store, ledger: &Ledger, to: &Sender<Result<LogFile, Refusal>>) {
+pub(super) async fn files(store: &dyn Store, ledger: &Ledger, now: jiff::Timestamp, to: &Sender<Result<LogFile, Refusal>>) {
     let mut sink = Channel(to.clone());
-    if let Err(failed) = export(store, ledger.vkey(), &mut sink, &nothing).await {
+    if let Err(failed) = export(store, ledger.vkey(), &mut sink, &nothing, now).await {
         let reason = match &failed {
             ExportFailed::Unsigned => Reason::NotFound,
             _ => Reason::AuditUnavailable,

@@ -18,6 +18,7 @@ use schakel_domain::view::{
 use tokio::sync::{mpsc, watch};
 
 use super::covenants;
+use crate::cosigner;
 use crate::courier::{Courier, State};
 use crate::desk::{Desk, Reply};
 use crate::doors::FrontDesk;
@@ -85,8 +86,8 @@ impl FrontDesk for Front {
             self.desk.witness(caller, None, EventCode::AuditExported, Act::ExportLog, Act::ExportLog.name()).await?;
             let (sender, receiver) = mpsc::channel(EXPORT_AHEAD);
             let ledger = Arc::clone(&self.ledger);
-            let store = Arc::clone(self.desk.store());
-            tokio::spawn(async move { super::export::files(&*store, &ledger, &sender).await });
+            let (store, now) = (Arc::clone(self.desk.store()), self.desk.now());
+            tokio::spawn(async move { super::export::files(&*store, &ledger, now, &sender).await });
             Ok(receiver)
         })
     }
@@ -210,7 +211,12 @@ impl Front {
             LogAct::Checkpoint => {
                 let signed = self.ledger.checkpoint().ok_or_else(not_found)?;
                 let (size, root) = (signed.checkpoint.size, signed.checkpoint.root);
-                Ok(LogAnswer::Checkpoint { size, root, note: signed.note.clone().into_bytes() })
+                // With its cosignatures as soon as it has them.
+                let cosigned = cosigner::kept(&**self.desk.store(), self.ledger.vkey()).await.map_err(|error| unavailable(&error))?.1;
+                let note = cosigned
+                    .filter(|cosigned| cosigned.checkpoint == signed.checkpoint)
+                    .map_or(signed.note.clone(), |cosigned| cosigned.note);
+                Ok(LogAnswer::Checkpoint { size, root, note: note.into_bytes() })
             }
             LogAct::Verify => {
                 let report = self.ledger.verify().await.map_err(|error| unavailable(&error))?;

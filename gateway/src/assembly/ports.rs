@@ -12,7 +12,7 @@ use schakel_domain::signature::SecretKey;
 
 use crate::agreements::Agreements;
 use crate::courier::{self, Courier};
-use crate::desk::{self, Delivery, Desk, Source, Verdict};
+use crate::desk::{self, Delivery, Desk, Receipt, Source};
 use crate::doors::federation::Receive;
 use crate::peers::agreements as shown;
 use crate::peers::{Directory, Peer, Signer};
@@ -84,7 +84,7 @@ pub(super) struct DeskPort {
 }
 
 impl Receive for DeskPort {
-    fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Verdict>> {
+    fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Receipt>> {
         Box::pin(self.desk.receive(caller, deliveries))
     }
 

@@ -133,7 +133,11 @@ impl Opener<'_> {
         let tls = self.server_tls("federation", ClientAuth::Organization, Some(admit), &door.files())?;
         let (reporter, health) = health::health();
         health::say(&reporter, true).await;
-        let routes = Routes::new(link.door.exchange()).add_service(link.door.sync()).add_service(health).prepare();
+        let routes = Routes::new(link.door.exchange())
+            .add_service(link.door.sync())
+            .add_service(link.door.witness(Arc::clone(&link.witness)))
+            .add_service(health)
+            .prepare();
         self.run(listener, tls, routes, tasks);
         Ok(address)
     }

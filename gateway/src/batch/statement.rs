@@ -6,7 +6,7 @@ use schakel_domain::id::{Hash, OrgId};
 use schakel_proto::federation::v1::MessageResult;
 use schakel_proto::federation::v1::message_result::Outcome as Wire;
 
-use super::{Numbered, Unproven};
+use super::{Numbered, Unproven, digest, stated};
 
 /// Longest reason code, in bytes.
 const MAX_REASON: usize = 63;
@@ -132,13 +132,17 @@ pub struct Answer {
     pub reason: String,
     /// Field or clause to blame, on one line; may be empty.
     pub detail: String,
+    /// Leaf hash of the receiver's own entry about the message; none when there is none, or the sender does not read it.
+    pub leaf: Option<Hash>,
 }
 
 impl Answer {
-    /// The record of this answer in an acknowledgement's tree: number, hash, outcome, reason and detail, a line each but the last.
+    /// The record of this answer in an acknowledgement's tree: number, hash, outcome, reason and detail, a line each but the last, and
+    /// the leaf hash on a sixth when there is one. None of the parts has a line feed, so that no record reads as another.
     pub(super) fn record(&self) -> Vec<u8> {
-        let Self { number, hash, outcome, reason, detail } = self;
-        format!("{number}\n{hash}\n{}\n{reason}\n{detail}", outcome.as_str()).into_bytes()
+        let Self { number, hash, outcome, reason, detail, leaf } = self;
+        let leaf = leaf.map_or_else(String::new, |leaf| format!("\n{leaf}"));
+        format!("{number}\n{hash}\n{}\n{reason}\n{detail}{leaf}", outcome.as_str()).into_bytes()
     }
 
     /// The wire form.
@@ -155,6 +159,7 @@ impl Answer {
             outcome: outcome.into(),
             reason: self.reason.clone(),
             detail: self.detail.clone(),
+            leaf_hash: self.leaf.map_or_else(Vec::new, |leaf| leaf.0.to_vec()),
         }
     }
 
@@ -163,7 +168,7 @@ impl Answer {
     /// # Errors
     /// [`Unproven::Malformed`] when a field is wrong or too long.
     pub fn from_wire(result: MessageResult) -> Result<Self, Unproven> {
-        let MessageResult { number, message_hash, outcome, reason, detail } = result;
+        let MessageResult { number, message_hash, outcome, reason, detail, leaf_hash } = result;
         let outcome = match Wire::try_from(outcome) {
             Ok(Wire::Accepted) => Outcome::Accepted,
             Ok(Wire::Refused) => Outcome::Refused,
@@ -175,8 +180,8 @@ impl Answer {
         if !is_code || !one_line || (outcome != Outcome::Accepted && reason.is_empty()) {
             return Err(Unproven::Malformed);
         }
-        let hash = message_hash.as_slice().try_into().map(Hash).map_err(|_| Unproven::Malformed)?;
-        Ok(Self { number, hash, outcome, reason, detail })
+        let hash = digest(&message_hash)?;
+        Ok(Self { number, hash, outcome, reason, detail, leaf: stated(&leaf_hash)? })
     }
 
     /// What to blame, cut to what fits on the wire: the field or clause, never free text.

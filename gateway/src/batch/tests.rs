@@ -54,7 +54,14 @@ fn messages(count: u64) -> Vec<Numbered> {
 }
 
 fn answer((number, hash): Numbered) -> Answer {
-    Answer { number, hash, outcome: Outcome::Refused, reason: "UNSUPPORTED_MESSAGE".to_owned(), detail: "body".to_owned() }
+    Answer {
+        number,
+        hash,
+        outcome: Outcome::Refused,
+        reason: "UNSUPPORTED_MESSAGE".to_owned(),
+        detail: "body".to_owned(),
+        leaf: Some(Hash([3; 32])),
+    }
 }
 
 #[test]
@@ -136,15 +143,35 @@ fn a_refusal_is_signed_and_provable_alone_beside_the_message_it_refuses() {
     let proven = verify_proof(&proof, &sender.public()).unwrap();
     assert_eq!(verify_answer(&proof, &proven, &receiver.public()).unwrap(), answers[1]);
     assert_eq!(verify_answer(&proof, &proven, &sender.public()), Err(Unproven::Signature));
-    proof.answer.as_mut().unwrap().outcome = "accepted".to_owned();
-    assert_eq!(verify_answer(&proof, &proven, &receiver.public()), Err(Unproven::Absent));
+    let spoil: [fn(&mut ty::SignedAnswer); 3] = [|a| a.outcome = "accepted".to_owned(), |a| a.leaf_hash[0] ^= 1, |a| a.leaf_hash.clear()];
+    for spoil in spoil {
+        let mut altered = proof.clone();
+        spoil(altered.answer.as_mut().unwrap());
+        assert_eq!(verify_answer(&altered, &proven, &receiver.public()), Err(Unproven::Absent));
+    }
+}
+
+#[test]
+fn the_record_of_an_answer_is_the_published_text_with_and_without_a_leaf_hash() {
+    let with = answer((7, Hash([1; 32])));
+    let without = Answer { leaf: None, ..with.clone() };
+
+    let text = format!("7\n{}\nrefused\nUNSUPPORTED_MESSAGE\nbody", "01".repeat(32));
+    assert_eq!(String::from_utf8(without.record()).unwrap(), text);
+    assert_eq!(String::from_utf8(with.record()).unwrap(), format!("{text}\n{}", "03".repeat(32)));
 }
 
 #[test]
 fn an_answer_survives_the_wire_and_a_strange_one_does_not() {
     let good = answer(messages(1)[0]);
-    let spoil: [fn(&mut schakel_proto::federation::v1::MessageResult); 5] =
-        [|r| r.outcome = 0, |r| r.outcome = 9, |r| r.reason.clear(), |r| r.detail = "a\nb".to_owned(), |r| r.message_hash.truncate(31)];
+    let spoil: [fn(&mut schakel_proto::federation::v1::MessageResult); 6] = [
+        |r| r.outcome = 0,
+        |r| r.outcome = 9,
+        |r| r.reason.clear(),
+        |r| r.detail = "a\nb".to_owned(),
+        |r| r.message_hash.truncate(31),
+        |r| r.leaf_hash.truncate(31),
+    ];
 
     assert_eq!(Answer::from_wire(good.to_wire()).unwrap(), good);
     for spoil in spoil {

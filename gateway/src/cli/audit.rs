@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use schakel_domain::audit::note::Vkey;
+use schakel_domain::id::OrgId;
 
 use super::{Failure, Globals, Verdict};
 use crate::config::{Config, StoreKind, keys};
 use crate::ledger::cli::{Exit, Show, Voice, export, show, verify};
 use crate::ledger::export::nothing;
+use crate::ledger::reconcile::reconcile;
 use crate::store::{Store, postgres, sqlite};
 
 /// `schakel audit`
@@ -48,20 +50,40 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Pair two logs, message by message: two exported folders, or one and the own log (--config)
+    Reconcile {
+        /// Exported folders
+        #[arg(value_name = "DIR", required = true)]
+        folders: Vec<PathBuf>,
+    },
 }
 
 /// Runs it.
 pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
+    if let (Command::Reconcile { folders }, None) = (&args.command, &args.config) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::new)?;
+        return ended(runtime.block_on(speak(globals, async |voice| reconcile(None, folders, voice).await)));
+    }
     let path = args.config.ok_or_else(|| Failure::new("name the gateway's configuration with --config FILE"))?;
     let config = Config::read(&path).map_err(Failure::new)?;
     let vkey = keys::read_log_signer(&config.keys.log, &config.organization).map_err(Failure::new)?.vkey().clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::new)?;
     let exit = runtime.block_on(async {
         let store = open(&config).await?;
-        let exit = told(args.command, &*store, &vkey, globals).await;
+        let exit = told(args.command, &*store, &vkey, &config.organization, globals).await;
         store.close().await;
         exit
     })?;
+    ended(exit)
+}
+
+/// Lets a command speak.
+async fn speak(globals: &Globals, say: impl AsyncFnOnce(&mut Voice<'_>) -> Exit) -> Exit {
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    say(&mut Voice { out: &mut out, err: &mut err, lang: globals.lang(), json: globals.json }).await
+}
+
+fn ended(exit: Exit) -> Result<Verdict, Failure> {
     match exit {
         Exit::Fine => Ok(Verdict::Fine),
         Exit::Found => Ok(Verdict::Wrong),
@@ -80,7 +102,7 @@ async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     }
 }
 
-async fn told(command: Command, store: &dyn Store, vkey: &Vkey, globals: &Globals) -> Result<Exit, Failure> {
+async fn told(command: Command, store: &dyn Store, vkey: &Vkey, org: &OrgId, globals: &Globals) -> Result<Exit, Failure> {
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let mut voice = Voice { out: &mut out, err: &mut err, lang: globals.lang(), json: globals.json };
     Ok(match command {
@@ -90,5 +112,6 @@ async fn told(command: Command, store: &dyn Store, vkey: &Vkey, globals: &Global
             verify(store, vkey, earlier.as_deref(), &mut voice).await
         }
         Command::Export { out } => export(store, vkey, &out, &nothing, &mut voice).await,
+        Command::Reconcile { folders } => reconcile(Some((store, org.clone(), jiff::Timestamp::now())), &folders, &mut voice).await,
     })
 }

@@ -9,7 +9,7 @@ use schakel_certs::identity::Subject;
 use schakel_certs::profile;
 use schakel_domain::id::OrgId;
 use schakel_domain::party_record::{
-    Endpoint, MAX_RECORD_BYTES, PartyRecord, RecordBook, RecordStanding, SignedPartyRecord, SigningKey, TelephoneEntry, TlsBinding,
+    Endpoint, LogKeys, MAX_RECORD_BYTES, PartyRecord, RecordBook, RecordStanding, SignedPartyRecord, SigningKey, TelephoneEntry, TlsBinding,
 };
 use schakel_domain::signature::PublicKey;
 use serde::Deserialize;
@@ -102,6 +102,7 @@ struct Text {
     duty: TelephoneEntry,
     signing_keys: Vec<KeyText>,
     telephones: Vec<TelephoneEntry>,
+    log: Option<LogKeys>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,6 +148,7 @@ fn new(from: &Path, out: &Path) -> Result<Report, Failure> {
         endpoint: text.endpoint,
         telephones: text.telephones,
         duty: text.duty,
+        log: text.log,
     };
     let json = serde_json::to_string_pretty(&record).map_err(Failure::new)?;
     write_new(out, format!("{json}\n").as_bytes(), PUBLIC)?;
@@ -231,13 +233,16 @@ fn unsigned(bytes: &[u8]) -> Option<PartyRecord> {
 }
 
 fn lines(record: &PartyRecord) -> String {
-    let PartyRecord { org, number, issued, expires, endpoint, tls, signing_keys, telephones, duty } = record;
+    let PartyRecord { org, number, issued, expires, endpoint, tls, signing_keys, telephones, duty, log } = record;
     let mut text = format!("party record {number} of {org}\n  endpoint   {endpoint}\n  valid      {issued} to {expires}\n");
     for hash in &tls.spki_sha256 {
         let _ = writeln!(text, "  tls key    sha256 {hash}");
     }
     for key in signing_keys {
         let _ = writeln!(text, "  signs with {} from {} until {}", key.kid(), key.from, key.until);
+    }
+    if let Some(LogKeys { key, cosigner }) = log {
+        let _ = writeln!(text, "  log key    {key}\n  cosigns    {cosigner}");
     }
     let _ = writeln!(text, "  duty       {} ({})", duty.number, duty.label);
     for entry in telephones {

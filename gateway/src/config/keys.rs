@@ -14,7 +14,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use schakel_domain::audit::checkpoint::origin;
 use schakel_domain::audit::note::{KeyType, Signer};
-use schakel_domain::id::OrgId;
+use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::signature::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
@@ -91,6 +91,18 @@ pub fn read_private(path: &Path) -> Result<SecretKey, KeyFileError> {
 /// [`KeyFileError`].
 pub fn read_log_signer(path: &Path, org: &OrgId) -> Result<Signer, KeyFileError> {
     Signer::from_seed(&origin(org), KeyType::Ed25519, &*seed(path)?).map_err(|_| not_a_key(path))
+}
+
+/// The key with which an organisation cosigns the heads of others' logs: another key than that of its own log, derived from the same
+/// file, so that there is one secret to guard.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub fn read_cosigner(path: &Path, org: &OrgId) -> Result<Signer, KeyFileError> {
+    let seed = seed(path)?;
+    let material = Zeroizing::new([b"schakel cosigning key v1\n".as_slice(), &*seed].concat());
+    let derived = Zeroizing::new(Hash::sha256(&material).0);
+    Signer::from_seed(&origin(org), KeyType::Cosignature, &derived).map_err(|_| not_a_key(path))
 }
 
 /// Reads a public Ed25519 key: one line.

@@ -125,7 +125,7 @@ fn known(task: &Task) -> Result<Peer, Fault> {
 async fn open(task: &mut Task, dialled: Dialled) -> Result<Session<'_>, Fault> {
     let (us, org) = (task.ports.us.clone(), task.org.clone());
     let ours = Parties { sender: us.clone(), receiver: org.clone(), incarnation: task.ports.incarnation };
-    let hello = pb::Hello { sender: us.to_string(), receiver: org.to_string(), incarnation: ours.incarnation };
+    let hello = pb::Hello { sender: us.to_string(), receiver: org.to_string(), incarnation: ours.incarnation, reads_leaf_hashes: true };
     // One place more than can be under way: sending never waits.
     let (requests, stream) = mpsc::channel(WINDOW + 1);
     send(&requests, pb::exchange_request::Request::Hello(hello)).await?;

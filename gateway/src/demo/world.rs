@@ -19,7 +19,7 @@ use schakel_certs::identity::ClientName;
 use schakel_certs::issue::{DevOrg, DevOrgFiles, DevPki, write_dev_pki};
 use schakel_domain::covenant::SignedCovenant;
 use schakel_domain::id::Hash;
-use schakel_domain::party_record::{PartyRecord, SigningKey, TelephoneEntry, TlsBinding};
+use schakel_domain::party_record::{LogKeys, PartyRecord, SigningKey, TelephoneEntry, TlsBinding};
 use schakel_domain::person::Actor;
 use schakel_domain::signature::SecretKey;
 use zeroize::Zeroizing;
@@ -108,6 +108,7 @@ pub struct World {
 struct Secrets {
     root: SecretKey,
     signing: SecretKey,
+    log: PathBuf,
 }
 
 impl World {
@@ -175,8 +176,9 @@ fn write_keys(home: &Path) -> Result<Secrets, WorldError> {
     let (root, signing) = (random::<32>()?, random::<32>()?);
     write_private(&dir.join("signing.key"), keys::private_pem(&signing).as_bytes())?;
     write_private(&dir.join("vault.key"), Hash(*random::<32>()?).to_string().as_bytes())?;
-    write_private(&dir.join("log.key"), keys::private_pem(&random::<32>()?).as_bytes())?;
-    let secrets = Secrets { root: SecretKey::from_seed(&root)?, signing: SecretKey::from_seed(&signing)? };
+    let log = dir.join("log.key");
+    write_private(&log, keys::private_pem(&random::<32>()?).as_bytes())?;
+    let secrets = Secrets { root: SecretKey::from_seed(&root)?, signing: SecretKey::from_seed(&signing)?, log };
     fs::write(dir.join("root.key.pub"), format!("{}\n", secrets.root.public()))?;
     Ok(secrets)
 }
@@ -212,6 +214,10 @@ fn sign_record(
     let identity = schakel_certs::profile::identity(&fs::read(&files.certificate)?)?;
     let (from, until) = (now - BACKDATE, now + LIFE);
     let line = TelephoneEntry { label: organization.line.clone(), number: organization.telephone.parse()? };
+    let log = LogKeys {
+        key: keys::read_log_signer(&secrets.log, &organization.id)?.vkey().clone(),
+        cosigner: keys::read_cosigner(&secrets.log, &organization.id)?.vkey().clone(),
+    };
     let record = PartyRecord {
         org: organization.id.clone(),
         number: 1,
@@ -222,6 +228,7 @@ fn sign_record(
         signing_keys: vec![SigningKey { key: secrets.signing.public(), from, until }],
         telephones: vec![line.clone()],
         duty: line,
+        log: Some(log),
     };
     let signed = record.sign(&secrets.root).map_err(|refusal| anyhow::anyhow!("party record of {}: {refusal}", organization.id))?;
     Ok(fs::write(dir.join(record_file(organization)), signed.to_json())?)

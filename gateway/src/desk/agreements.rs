@@ -12,7 +12,7 @@ use schakel_domain::signature::PublicKey;
 use super::Desk;
 use super::clock::Action;
 use super::draft::{Draft, store_refusal};
-use super::trace::By;
+use super::trace::{By, Party};
 use crate::agreements::Held;
 use crate::store::{Expect, Kind, Page, Record, Store};
 
@@ -127,8 +127,8 @@ impl Desk {
             }
             let object = Object::new(if kind == Kind::Covenant { "covenant" } else { "party-record" }, "name", id, NO_PROTOCOL);
             let decision = Decision::allowed(code.code(), code.words(Lang::Nl));
-            let peer = caller.roles.contains(&Role::Peer).then_some(&caller.organization);
-            self.note(&mut draft, code, By { caller, actor: None, second: None }, object, decision, peer)?;
+            let peer = caller.roles.contains(&Role::Peer).then(|| Party::from(&caller.organization));
+            self.note(&mut draft, code, By { caller, actor: None, second: None }, object, decision, peer);
             draft.event(event, format!("{}/{id}", if kind == Kind::Covenant { "covenants" } else { "organizations" }), "installed");
             draft.commit().await.map(drop)
         })
@@ -141,8 +141,8 @@ impl Desk {
                 let mut draft = Draft::new(self);
                 let object = Object::new(kind, "name", "offered", NO_PROTOCOL);
                 let decision = Decision::denied(refusal.reason.code(), refusal.sentence(Lang::Nl));
-                let peer = caller.roles.contains(&Role::Peer).then_some(&caller.organization);
-                self.note(&mut draft, code, By { caller, actor: None, second: None }, object, decision, peer)?;
+                let peer = caller.roles.contains(&Role::Peer).then(|| Party::from(&caller.organization));
+                self.note(&mut draft, code, By { caller, actor: None, second: None }, object, decision, peer);
                 draft.commit().await.map(drop)
             })
             .await;

@@ -105,6 +105,9 @@ impl Desk {
         let offer = offer.ok_or_else(|| Refusal::new(Stage::State, Reason::NotInTransfer))?;
         let mut handover: Doc<HandoverRecord> = self.find(&offer.to_string()).await?;
         let fence = doc.clear.custody.lead().cloned().ok_or_else(|| internal("reclaiming"))?;
+        doc.clear.touch(draft.now);
+        self.two_people_entry(draft, EventCode::CustodyForced, caller, people, &doc).await?;
+        let mut letters = draft.announce(send.iter().map(|outgoing| &outgoing.to))?;
         for outgoing in send {
             let envelope = Envelope {
                 thread: &doc.id,
@@ -113,13 +116,11 @@ impl Desk {
                 clause: &handover.clear.ground.clause,
                 subject: (Kind::Handover, &handover.id),
             };
-            draft.send(&mut doc.clear.links, &outgoing.to, envelope, Body::Fence { epoch: fence.clone() }).await?;
+            draft.send(&mut doc.clear.links, letters.next(&outgoing.to)?, envelope, Body::Fence { epoch: fence.clone() }).await?;
         }
         handover.clear.open = false;
         handover.clear.revision += 1;
         doc.sealed.note(CaseNote::by_two("reclaimed", draft.now, people))?;
-        doc.clear.touch(draft.now);
-        self.two_people_entry(draft, EventCode::CustodyForced, caller, people, &doc).await?;
         draft.put(&handover).await?;
         draft.put(&doc).await?;
         draft.clear_timer(super::clock::transfer_timer(offer));

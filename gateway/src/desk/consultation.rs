@@ -14,9 +14,9 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::case::unchanged;
 use super::clock::{Action, bid_timer, candidate_timer, deadline_timer};
-use super::draft::{Draft, Envelope, Stop, internal};
+use super::draft::{Draft, Envelope, Letter, Stop, internal};
 use super::record::{Asking, CandidateRecord, CaseRecord, ConsultationRecord, Doc, FactTimes};
-use super::trace::{By, Rule};
+use super::trace::{By, Party, Rule};
 use super::{Desk, views};
 use crate::store::Kind;
 
@@ -94,7 +94,8 @@ impl Desk {
         doc.clear.revision += 1;
         let ground = doc.clear.ground.clone();
         let from = doc.clear.from.clone();
-        self.trace(draft, code, by, self.about_consultation(&doc, case.as_ref()), Rule::Covenant(&ground), Some((&from, None))).await?;
+        self.trace(draft, code, by, self.about_consultation(&doc, case.as_ref()), Rule::Covenant(&ground), Some(Party::from(&from)))
+            .await?;
         self.candidate_step(draft, &mut doc, case.as_mut(), step).await?;
         self.put_consultation(draft, &doc, case.as_ref()).await?;
         Ok(consultation_name(doc.clear.consultation))
@@ -171,7 +172,7 @@ impl Desk {
         draft: &mut Draft<'_>,
         doc: &mut Doc<ConsultationRecord>,
         case: Option<&mut Doc<CaseRecord>>,
-        to: &OrgId,
+        letter: Letter,
         body: Body,
     ) -> Result<(), Stop> {
         let thread = doc.clear.case.map_or_else(|| doc.id.clone(), |case| case.to_string());
@@ -186,7 +187,7 @@ impl Desk {
             Some(case) => &mut case.clear.links,
             None => &mut doc.clear.links,
         };
-        draft.send(links, to, envelope, body).await.map(drop)
+        draft.send(links, letter, envelope, body).await.map(drop)
     }
 
     /// Turns a requester's step into messages, facts, events and timers.
@@ -205,9 +206,10 @@ impl Desk {
         for fact in step.facts {
             requester_fact(draft, doc, fact);
         }
+        let mut letters = draft.announce(step.send.iter().map(|outgoing| &outgoing.to))?;
         for outgoing in step.send {
             let body = self.requester_body(doc, &outgoing.to, &outgoing.message)?;
-            self.say(draft, doc, case.as_deref_mut(), &outgoing.to, body).await?;
+            self.say(draft, doc, case.as_deref_mut(), letters.next(&outgoing.to)?, body).await?;
         }
         Ok(())
     }
@@ -259,9 +261,10 @@ impl Desk {
         for fact in step.facts {
             candidate_fact(draft, doc, fact);
         }
+        let mut letters = draft.announce(step.send.iter().map(|outgoing| &outgoing.to))?;
         for outgoing in step.send {
             let body = candidate_body(doc, &self.parts.me, &outgoing.message)?;
-            self.say(draft, doc, case.as_deref_mut(), &outgoing.to, body).await?;
+            self.say(draft, doc, case.as_deref_mut(), letters.next(&outgoing.to)?, body).await?;
         }
         Ok(())
     }

@@ -1,11 +1,15 @@
 //! One command in the making: what was read, what will be written, and the entries and messages that go with it.
 //!
+//! An entry comes before the messages of its act: it names them by id ([`Draft::announce`]), is hashed, and each message then carries its
+//! leaf hash. So an entry never holds anything that depends on its own hash, and no message is sent that the log does not name.
+//!
 //! Nothing here is durable until [`Draft::commit`]; dropping a draft is always safe.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use schakel_domain::audit::entry::Entry;
+use schakel_domain::audit::entry::{Entry, Sent};
 use schakel_domain::audit::tree;
 use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
@@ -76,13 +80,44 @@ pub(super) struct Draft<'d> {
     pub now: Timestamp,
     /// What will be committed.
     pub commit: Commit,
+    /// Entries that are not hashed yet: the last one may still have to name messages.
+    entries: Vec<Drafted>,
+}
+
+/// An entry that is not hashed yet.
+#[derive(Debug)]
+struct Drafted {
+    entry: Entry,
+    case: Option<String>,
+    salts: Option<Vec<u8>>,
+}
+
+/// The right to send one message, which an entry of this draft names.
+#[derive(Debug)]
+pub(super) struct Letter {
+    /// Id of the message.
+    pub id: MessageId,
+    /// Leaf hash of the entry.
+    pub leaf: Hash,
+    to: OrgId,
+}
+
+/// The letters of one act, in the order in which they were announced.
+#[derive(Debug, Default)]
+pub(super) struct Letters(VecDeque<Letter>);
+
+impl Letters {
+    /// The next one, which must be to this organisation.
+    pub(super) fn next(&mut self, to: &OrgId) -> Result<Letter, Stop> {
+        self.0.pop_front().filter(|letter| letter.to == *to).ok_or_else(|| internal("sending what no entry names"))
+    }
 }
 
 impl<'d> Draft<'d> {
     /// An empty draft at this moment.
     pub(super) fn new(desk: &'d Desk) -> Self {
         let now = desk.now();
-        Self { desk, now, commit: Commit { at: now, ..Commit::default() } }
+        Self { desk, now, commit: Commit { at: now, ..Commit::default() }, entries: Vec::new() }
     }
 
     /// A new client key, stored with this draft.
@@ -112,12 +147,27 @@ impl<'d> Draft<'d> {
         Ok(())
     }
 
+    /// Names messages to these organisations in the entry that was logged last, and hashes it.
+    pub(super) fn announce<'o>(&mut self, to: impl Iterator<Item = &'o OrgId>) -> Result<Letters, Stop> {
+        let (desk, now) = (self.desk, self.now);
+        let sent: Vec<Sent> = to.map(|to| Sent { id: MessageId::new(desk.parts.ids.uuid(now)), to: to.clone() }).collect();
+        if sent.is_empty() {
+            return Ok(Letters::default());
+        }
+        let last = self.entries.last_mut().ok_or_else(|| internal("sending without an entry"))?;
+        last.entry.sent.extend(sent.iter().cloned());
+        self.hash_entries()?;
+        let leaf = self.commit.entries.last().map(|entry| entry.leaf).ok_or_else(|| internal("hashing an entry"))?;
+        Ok(Letters(sent.into_iter().map(|Sent { id, to }| Letter { id, leaf, to }).collect()))
+    }
+
     /// Puts a message in the outbox, at the next place of its thread. Returns its hash.
-    pub(super) async fn send(&mut self, links: &mut Links, to: &OrgId, envelope: Envelope<'_>, body: Body) -> Result<Hash, Stop> {
+    pub(super) async fn send(&mut self, links: &mut Links, letter: Letter, envelope: Envelope<'_>, body: Body) -> Result<Hash, Stop> {
+        let Letter { id, leaf, to } = letter;
         let link = links.entry(to.clone()).or_default();
         link.sent += 1;
         let message = Message {
-            id: MessageId::new(self.desk.parts.ids.uuid(self.now)),
+            id,
             sender: self.desk.parts.me.clone(),
             receiver: to.clone(),
             thread: envelope.thread.to_owned(),
@@ -126,13 +176,14 @@ impl<'d> Draft<'d> {
             covenant: envelope.covenant.clone(),
             clause: envelope.clause.to_owned(),
             sent: self.now,
+            leaf: Some(leaf),
             body,
         };
         let bytes = crate::wire::federation::encode(&message);
         let hash = Hash::sha256(&bytes);
         let sealed = self.desk.seal(envelope.key, &bytes).await?;
         self.commit.send.push(Outgoing {
-            peer: to.clone(),
+            peer: to,
             message: message.id,
             thread: message.thread,
             seq: message.seq,
@@ -144,15 +195,28 @@ impl<'d> Draft<'d> {
         Ok(hash)
     }
 
-    /// Adds an entry to the log.
-    pub(super) fn log(&mut self, entry: &Entry, case: Option<String>, salts: Option<Vec<u8>>) -> Result<(), Stop> {
-        let bytes = entry.bytes().map_err(|error| {
-            tracing::error!(error = %error, "an entry cannot be written");
-            internal("writing the log entry")
-        })?;
-        let leaf = tree::leaf_hash(&bytes);
-        self.commit.entries.push(NewEntry { bytes, leaf, salts, case });
+    /// Adds an entry to the log. Its messages are named afterwards, with [`Draft::announce`].
+    pub(super) fn log(&mut self, entry: Entry, case: Option<String>, salts: Option<Vec<u8>>) {
+        self.entries.push(Drafted { entry, case, salts });
+    }
+
+    /// Hashes what was logged; from now on these entries are final.
+    fn hash_entries(&mut self) -> Result<(), Stop> {
+        for Drafted { entry, case, salts } in self.entries.drain(..) {
+            let bytes = entry.bytes().map_err(|error| {
+                tracing::error!(error = %error, "an entry cannot be written");
+                internal("writing the log entry")
+            })?;
+            let leaf = tree::leaf_hash(&bytes);
+            self.commit.entries.push(NewEntry { bytes, leaf, salts, case });
+        }
         Ok(())
+    }
+
+    /// Leaf hash of the first entry: the one about the message this draft takes in.
+    pub(super) fn leaf(&mut self) -> Result<Hash, Stop> {
+        self.hash_entries()?;
+        self.commit.entries.first().map(|entry| entry.leaf).ok_or_else(|| internal("logging what came in"))
     }
 
     /// Adds an event.
@@ -172,7 +236,8 @@ impl<'d> Draft<'d> {
     }
 
     /// Makes it all durable, and wakes whoever waits for messages, events or timers.
-    pub(super) async fn commit(self) -> Result<Committed, Stop> {
+    pub(super) async fn commit(mut self) -> Result<Committed, Stop> {
+        self.hash_entries()?;
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
         let timers = !self.commit.timers.is_empty();
         let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;

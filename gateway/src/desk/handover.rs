@@ -19,7 +19,7 @@ use super::clock::{Action, respond_timer, transfer_timer};
 use super::draft::{Draft, Envelope, Stop, internal};
 use super::read::handover_name;
 use super::record::{CallNote, CaseNote, CaseRecord, ConsultationRecord, Doc, FactTimes, Ground, HandoverRecord, HandoverSealed, Side};
-use super::trace::{By, Rule};
+use super::trace::{By, Party, Rule};
 use super::{Desk, views};
 use crate::agreements::Wish;
 use crate::store::Kind;
@@ -85,7 +85,7 @@ impl Desk {
         let about = self.about_handover(doc, case);
         let peer = if doc.clear.side == Side::Sender { doc.clear.to.clone() } else { doc.clear.from.clone() };
         let ground = doc.clear.ground.clone();
-        self.trace(draft, code, by, about, Rule::Covenant(&ground), Some((&peer, None))).await?;
+        self.trace(draft, code, by, about, Rule::Covenant(&ground), Some(Party::from(&peer))).await?;
         self.carry_out(draft, case, doc, step).await?;
         draft.put(case).await?;
         draft.put(doc).await?;
@@ -105,6 +105,7 @@ impl Desk {
         }
         let (to, grant, is_return) = self.receiver(&case, offer, &dossier, draft.now).await?;
         self.parts.agreements.may_start(&to, draft.now)?;
+        self.parts.agreements.may_offer(&grant.covenant)?;
         let travels = schakel_domain::dossier::trim(&dossier, &grant.mask.fields, &grant.mask.protected, &offer.needed);
         let package = crate::wire::dossier::encode_dossier(&travels);
         let content = Hash::sha256(&package);
@@ -144,7 +145,7 @@ impl Desk {
         case.clear.touch(draft.now);
         let about = self.about_handover(&doc, &case);
         let ground = doc.clear.ground.clone();
-        self.trace(draft, EventCode::HandoverOffered, by, about, Rule::Covenant(&ground), Some((&to, None))).await?;
+        self.trace(draft, EventCode::HandoverOffered, by, about, Rule::Covenant(&ground), Some(Party::from(&to))).await?;
         self.carry_out(draft, &mut case, &mut doc, step).await?;
         draft.timer(respond_timer(id), doc.clear.respond_by, &Action::HandoverUnanswered { offer: id });
         draft.put(&case).await?;
@@ -257,6 +258,7 @@ impl Desk {
         for fact in step.facts {
             record_fact(draft, case, doc, fact);
         }
+        let mut letters = draft.announce(step.send.iter().map(|outgoing| &outgoing.to))?;
         for outgoing in step.send {
             let body = body(&outgoing.message, case, doc)?;
             let transfer = matches!(body, Body::Transfer { .. });
@@ -267,7 +269,7 @@ impl Desk {
                 clause: &doc.clear.ground.clause,
                 subject: (Kind::Handover, &doc.id),
             };
-            let hash = draft.send(&mut case.clear.links, &outgoing.to, envelope, body).await?;
+            let hash = draft.send(&mut case.clear.links, letters.next(&outgoing.to)?, envelope, body).await?;
             if transfer {
                 doc.clear.transfers.push(hash);
             }

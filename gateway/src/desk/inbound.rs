@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::{Draft, Stop, internal};
 use super::record::{CaseRecord, ConsultationRecord, Doc, Link, Links};
-use super::trace::By;
-use super::{ATTEMPTS, Delivery, Desk, Verdict};
+use super::trace::{By, Party};
+use super::{ATTEMPTS, Delivery, Desk, Receipt, Verdict};
 use crate::store::{Expect, InboxRow, Kind, Record};
 
 /// Outcome of a message that took effect.
@@ -38,6 +38,13 @@ pub(super) struct Incoming<'a> {
     pub message: &'a Message,
     /// SHA-256 of its bytes.
     pub hash: Hash,
+}
+
+impl Incoming<'_> {
+    /// The sender and the message, for the log.
+    pub(super) fn party(&self) -> Party<'_> {
+        Party { org: &self.message.sender, heard: Some((self.hash, Some(self.message))) }
+    }
 }
 
 /// What a thread is here.
@@ -64,9 +71,9 @@ struct PeerThreads {
 }
 
 impl Desk {
-    /// Takes the messages of one batch of one peer; one verdict per delivery, in the same order. Threads are taken at the same time, the
+    /// Takes the messages of one batch of one peer; one receipt per delivery, in the same order. Threads are taken at the same time, the
     /// messages of one thread one after the other.
-    pub async fn receive(&self, caller: &Caller, deliveries: Vec<Delivery>) -> Vec<Verdict> {
+    pub async fn receive(&self, caller: &Caller, deliveries: Vec<Delivery>) -> Vec<Receipt> {
         let mut threads: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (at, delivery) in deliveries.iter().enumerate() {
             let thread = delivery.message.as_ref().map_or("", |message| message.thread.as_str());
@@ -74,55 +81,55 @@ impl Desk {
         }
         let deliveries = &deliveries;
         let each = threads.into_values().map(|places| async move {
-            let mut verdicts = Vec::with_capacity(places.len());
+            let mut receipts = Vec::with_capacity(places.len());
             for at in places {
-                verdicts.push((at, self.receive_one(caller, &deliveries[at]).await));
+                receipts.push((at, self.receive_one(caller, &deliveries[at]).await));
             }
-            verdicts
+            receipts
         });
-        let mut verdicts: Vec<(usize, Verdict)> = join_all(each).await.into_iter().flatten().collect();
-        verdicts.sort_by_key(|(at, _)| *at);
-        verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+        let mut receipts: Vec<(usize, Receipt)> = join_all(each).await.into_iter().flatten().collect();
+        receipts.sort_by_key(|(at, _)| *at);
+        receipts.into_iter().map(|(_, receipt)| receipt).collect()
     }
 
-    async fn receive_one(&self, caller: &Caller, delivery: &Delivery) -> Verdict {
+    async fn receive_one(&self, caller: &Caller, delivery: &Delivery) -> Receipt {
         for _ in 0..ATTEMPTS {
             match self.judge(caller, delivery).await {
-                Ok(verdict) => return verdict,
+                Ok(receipt) => return receipt,
                 Err(Stop::Again) => tokio::task::yield_now().await,
-                Err(Stop::Refused(refusal)) => return Verdict::Later(refusal),
+                Err(Stop::Refused(refusal)) => return later(refusal),
             }
         }
-        Verdict::Later(Refusal::new(Stage::Store, Reason::StoreUnavailable))
+        later(Refusal::new(Stage::Store, Reason::StoreUnavailable))
     }
 
     /// One try. A refusal of the store is `Later`; a refusal of the rules is committed and final.
-    async fn judge(&self, caller: &Caller, delivery: &Delivery) -> Result<Verdict, Stop> {
+    async fn judge(&self, caller: &Caller, delivery: &Delivery) -> Result<Receipt, Stop> {
         caller.may(Act::Receive)?;
         let message = match &delivery.message {
             Ok(message) => message,
-            Err(refusal) => return self.refuse_unread(caller, refusal).await,
+            Err(refusal) => return self.refuse_unread(caller, delivery, refusal).await,
         };
         if message.sender != caller.organization || message.receiver != self.parts.me {
             let other = Refusal::new(Stage::Peer, Reason::IdentityMismatch);
-            return self.refuse_unread(caller, &other.because("the message is between other organisations")).await;
+            return self.refuse_unread(caller, delivery, &other.because("the message is between other organisations")).await;
         }
         let incoming = Incoming { caller, message, hash: Hash::sha256(&delivery.bytes) };
         if let Some(known) = self.parts.store.received(&message.sender, message.id).await? {
             if known.hash != incoming.hash {
                 let conflict = Refusal::new(Stage::Peer, Reason::MessageConflict);
-                return self.refuse_unread(caller, &conflict).await;
+                return self.refuse_unread(caller, delivery, &conflict).await;
             }
             return Ok(repeated(&known));
         }
         if self.recovering() {
-            return Ok(Verdict::Later(Refusal::new(Stage::State, Reason::Recovering)));
+            return Ok(later(Refusal::new(Stage::State, Reason::Recovering)));
         }
         let thread = self.thread(message).await?;
         let link = thread.link(message);
         if message.seq > link.received + 1 {
             let missing = Refusal::new(Stage::Peer, Reason::OutOfOrder).because(format!("position {} is missing", link.received + 1));
-            return Ok(Verdict::Later(missing));
+            return Ok(later(missing));
         }
         let mut draft = Draft::new(self);
         let judged = if message.seq <= link.received {
@@ -153,32 +160,41 @@ impl Desk {
         }
     }
 
-    async fn accept(&self, mut draft: Draft<'_>, delivery: &Delivery, incoming: Incoming<'_>, key: ClientKeyId) -> Result<Verdict, Stop> {
+    async fn accept(&self, mut draft: Draft<'_>, delivery: &Delivery, incoming: Incoming<'_>, key: ClientKeyId) -> Result<Receipt, Stop> {
         // The key may be new: the draft carries it, and the vault knows it before it is stored.
-        let row = self.inbox_row(draft.now, delivery, incoming, key, ACCEPTED).await?;
+        let leaf = draft.leaf()?;
+        let row = self.inbox_row(draft.now, delivery, incoming, key, (ACCEPTED, leaf)).await?;
         draft.commit.received.push(row);
         draft.commit().await?;
-        Ok(Verdict::Accepted)
+        Ok(Receipt { verdict: Verdict::Accepted, leaf: Some(leaf) })
     }
 
     /// Keeps the refused message as proof, sealed under a key of its own, and logs it. Nothing else changes.
-    async fn refuse(&self, caller: &Caller, delivery: &Delivery, incoming: Incoming<'_>, refusal: Refusal) -> Result<Verdict, Stop> {
+    async fn refuse(&self, caller: &Caller, delivery: &Delivery, incoming: Incoming<'_>, refusal: Refusal) -> Result<Receipt, Stop> {
         let mut draft = Draft::new(self);
         let key = draft.new_key()?;
-        let entry = self.denial(caller, Act::Receive, &refusal, draft.now);
-        draft.log(&entry, None, None)?;
-        let row = self.inbox_row(draft.now, delivery, incoming, key, refusal.reason.code()).await?;
+        self.log_refused(&mut draft, caller, &refusal, incoming.party());
+        let leaf = draft.leaf()?;
+        let row = self.inbox_row(draft.now, delivery, incoming, key, (refusal.reason.code(), leaf)).await?;
         draft.commit.received.push(row);
         draft.commit().await?;
-        Ok(Verdict::Refused(refusal))
+        Ok(Receipt { verdict: Verdict::Refused(refusal), leaf: Some(leaf) })
     }
 
-    async fn refuse_unread(&self, caller: &Caller, refusal: &Refusal) -> Result<Verdict, Stop> {
+    /// What cannot be taken as a message of this peer at all: its hash alone is logged.
+    async fn refuse_unread(&self, caller: &Caller, delivery: &Delivery, refusal: &Refusal) -> Result<Receipt, Stop> {
         let mut draft = Draft::new(self);
-        let entry = self.denial(caller, Act::Receive, refusal, draft.now);
-        draft.log(&entry, None, None)?;
+        let party = Party { org: &caller.organization, heard: Some((Hash::sha256(&delivery.bytes), None)) };
+        self.log_refused(&mut draft, caller, refusal, party);
+        let leaf = draft.leaf()?;
         draft.commit().await?;
-        Ok(Verdict::Refused(refusal.clone()))
+        Ok(Receipt { verdict: Verdict::Refused(refusal.clone()), leaf: Some(leaf) })
+    }
+
+    fn log_refused(&self, draft: &mut Draft<'_>, caller: &Caller, refusal: &Refusal, party: Party<'_>) {
+        let by = By { caller, actor: None, second: None };
+        let entry = self.denial(caller, Act::Receive, refusal, draft.now).with_peer(party.logged(by));
+        draft.log(entry, None, None);
     }
 
     async fn inbox_row(
@@ -187,7 +203,7 @@ impl Desk {
         delivery: &Delivery,
         incoming: Incoming<'_>,
         key: ClientKeyId,
-        outcome: &str,
+        (outcome, leaf): (&str, Hash),
     ) -> Result<InboxRow, Stop> {
         let message = incoming.message;
         Ok(InboxRow {
@@ -201,6 +217,7 @@ impl Desk {
             sealed: self.seal(key, &delivery.bytes).await?,
             proof: delivery.proof.clone(),
             outcome: outcome.to_owned(),
+            leaf: Some(leaf),
             at,
         })
     }
@@ -235,7 +252,7 @@ impl Desk {
         let object = Object::new("message", "uuid", incoming.message.id.to_string(), "protocol:order");
         let decision = Decision::allowed("protocol:order", "Dit bericht telt mee in de volgorde en verandert niets.");
         let by = By { caller: incoming.caller, actor: None, second: None };
-        self.note(draft, EventCode::MessageReceived, by, object, decision, Some(&incoming.message.sender))?;
+        self.note(draft, EventCode::MessageReceived, by, object, decision, Some(incoming.party()));
         match thread {
             Thread::Case(mut case) => {
                 advance(&mut case.clear.links, incoming.message);
@@ -308,12 +325,17 @@ pub(super) fn advance(links: &mut Links, message: &Message) {
 }
 
 /// A repeated message gets the answer it got.
-fn repeated(known: &InboxRow) -> Verdict {
+fn repeated(known: &InboxRow) -> Receipt {
     if known.outcome == ACCEPTED {
-        return Verdict::Accepted;
+        return Receipt { verdict: Verdict::Accepted, leaf: known.leaf };
     }
     let reason = Reason::ALL.iter().copied().find(|reason| reason.code() == known.outcome).unwrap_or(Reason::ProtocolViolation);
-    Verdict::Refused(Refusal::new(Stage::Peer, reason))
+    Receipt { verdict: Verdict::Refused(Refusal::new(Stage::Peer, reason)), leaf: known.leaf }
+}
+
+/// Nothing is kept of it: it comes again.
+fn later(refusal: Refusal) -> Receipt {
+    Receipt { verdict: Verdict::Later(refusal), leaf: None }
 }
 
 /// What is open is judged to its end by the version it was made under; a message that names another is not about it.

@@ -16,7 +16,7 @@ use super::consultation::consultation_name;
 use super::draft::{Draft, Stop, internal, store_refusal};
 use super::read::handover_name;
 use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
-use super::trace::By;
+use super::trace::{By, Party};
 use super::{Desk, Reply};
 use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record, Replay};
 
@@ -99,7 +99,7 @@ impl Desk {
             caller,
             Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL),
             peer,
-        )?;
+        );
         draft.commit().await?;
         self.signals.retry(peer.clone());
         Ok(())
@@ -132,7 +132,7 @@ impl Desk {
             clear: serde_json::to_string(&stopped).map_err(|_| internal("writing the stops"))?,
             sealed: None,
         });
-        self.operator_entry(&mut draft, code, caller, Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL), peer)?;
+        self.operator_entry(&mut draft, code, caller, Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL), peer);
         draft.commit().await?;
         self.parts.agreements.replace(crate::agreements::Held { stopped, ..held.as_ref().clone() });
         self.signals.retry(peer.clone());
@@ -175,10 +175,10 @@ impl Desk {
         let parsed = self.sent_message(&row).await?;
         self.still_open(&row, &parsed.body).await?;
         let by = By { caller, actor: None, second: None };
-        self.again(&mut draft, &row, parsed).await?;
         let object = Object::new("message", "uuid", message.to_string(), NO_PROTOCOL);
         let decision = Decision::allowed("role-table:replay-message", "Deze rol mag dit binnen de eigen organisatie.");
-        self.note(&mut draft, EventCode::OutboxRetried, by, object, decision, Some(&row.message.peer))?;
+        self.note(&mut draft, EventCode::OutboxRetried, by, object, decision, Some(Party::from(&row.message.peer)));
+        self.again(&mut draft, &row, parsed).await?;
         draft.commit().await.map(drop)
     }
 
@@ -203,18 +203,18 @@ impl Desk {
             clause: &message.clause,
             subject: (row.message.subject.0, &row.message.subject.1),
         };
+        let letter = draft.announce([&row.message.peer].into_iter())?.next(&row.message.peer)?;
         match self.thread_docs(&row.message.thread).await? {
             ThreadDoc::Case(mut case) => {
                 let thread = case.id.clone();
-                let sent =
-                    draft.send(&mut case.clear.links, &row.message.peer, envelope(&thread, case.clear.key), message.body.clone()).await?;
+                let sent = draft.send(&mut case.clear.links, letter, envelope(&thread, case.clear.key), message.body.clone()).await?;
                 self.sent_again(draft, row, &message.body, sent).await?;
                 draft.put(&case).await
             }
             ThreadDoc::Consultation(mut doc) => {
                 let thread = doc.id.clone();
                 facts_of(&mut doc, &row.message.peer).refused = None;
-                draft.send(&mut doc.clear.links, &row.message.peer, envelope(&thread, doc.clear.key), message.body.clone()).await?;
+                draft.send(&mut doc.clear.links, letter, envelope(&thread, doc.clear.key), message.body.clone()).await?;
                 draft.put(&doc).await
             }
         }
@@ -240,9 +240,9 @@ impl Desk {
         }
     }
 
-    fn operator_entry(&self, draft: &mut Draft<'_>, code: EventCode, caller: &Caller, object: Object, peer: &OrgId) -> Result<(), Stop> {
+    fn operator_entry(&self, draft: &mut Draft<'_>, code: EventCode, caller: &Caller, object: Object, peer: &OrgId) {
         let decision = Decision::allowed(format!("role-table:{}", code.code()), "Deze rol mag dit binnen de eigen organisatie.");
-        self.note(draft, code, By { caller, actor: None, second: None }, object, decision, Some(peer))
+        self.note(draft, code, By { caller, actor: None, second: None }, object, decision, Some(Party::from(peer)));
     }
 
     /// The courier reports messages that the peer holds durably: the fact *delivered* on what they belong to.
@@ -319,6 +319,11 @@ impl Desk {
             reason: Some(reason.to_owned()),
             proof,
         });
+        let clock = self.clock();
+        let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
+        let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
+        let by = By { caller: &clock, actor: None, second: None };
+        self.note(&mut draft, EventCode::OutboxParked, by, object, decision, Some(Party::from(peer)));
         let message = self.sent_message(&row).await?;
         // A void is refused only when its place was taken after all: then nothing is missing there.
         if !matches!(message.body, Body::Void { .. }) {
@@ -343,19 +348,17 @@ impl Desk {
                 }
             }
         }
-        let clock = self.clock();
-        let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
-        let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
-        self.note(&mut draft, EventCode::OutboxParked, By { caller: &clock, actor: None, second: None }, object, decision, Some(peer))?;
         draft.commit().await.map(drop)
     }
 
     /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
     async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
+        let letter = draft.announce([&row.message.peer].into_iter())?.next(&row.message.peer)?;
         let void = Message {
-            id: MessageId::new(self.parts.ids.uuid(draft.now)),
+            id: letter.id,
             incarnation: self.incarnation(),
             sent: draft.now,
+            leaf: Some(letter.leaf),
             body: Body::Void { replaces: message.id },
             ..message.clone()
         };
@@ -387,20 +390,16 @@ impl Desk {
         let clock = self.clock();
         let object = Object::new("gateway", "name", self.parts.gateway.clone(), NO_PROTOCOL);
         let sentence = format!("{peer} heeft bericht {theirs} van ons; hier is {ours} het hoogste.");
-        let entry = self.note(
+        self.note(
             &mut draft,
             EventCode::RecoveryEntered,
             By { caller: &clock, actor: None, second: None },
             object,
             Decision::denied(Reason::Recovering.code(), sentence),
-            Some(peer),
+            Some(Party::from(peer)),
         );
         draft.event("gateway.recovering", "gateway".to_owned(), "recovering");
-        let done = match entry {
-            Ok(()) => draft.commit().await.map(drop),
-            Err(stop) => Err(stop),
-        };
-        done.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
+        draft.commit().await.map(drop).map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
     }
 
     async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {

@@ -34,11 +34,11 @@ impl Desk {
             Read::Proof(id) => self.read_proof(&mut draft, by, &id.to_string(), read).await?,
             Read::Cases(page) => {
                 let (docs, next) = self.page::<CaseRecord>(page).await?;
-                self.searched(&mut draft, by, read, "cases")?;
+                self.searched(&mut draft, by, read, "cases");
                 Answer::Cases(docs.iter().map(|doc| self.case_view(doc, false)).collect(), next)
             }
             Read::CaseByLabel(label) => {
-                self.searched(&mut draft, by, read, label.as_str())?;
+                self.searched(&mut draft, by, read, label.as_str());
                 let mut views = Vec::new();
                 for record in self.parts.store.aliased(Kind::Case, label.as_str()).await? {
                     views.push(self.case_view(&self.open_record(record).await?, false));
@@ -47,7 +47,7 @@ impl Desk {
             }
             Read::Consultations(page) => {
                 let (docs, next) = self.page::<ConsultationRecord>(page).await?;
-                self.searched(&mut draft, by, read, "consultations")?;
+                self.searched(&mut draft, by, read, "consultations");
                 let mut views = Vec::new();
                 for doc in &docs {
                     views.push(self.consultation_view(doc, false).await?);
@@ -59,7 +59,7 @@ impl Desk {
                     Some(case) => (self.handovers_of(&case.to_string()).await?, None),
                     None => self.page::<HandoverRecord>(page).await?,
                 };
-                self.searched(&mut draft, by, read, "handovers")?;
+                self.searched(&mut draft, by, read, "handovers");
                 let mut views = Vec::new();
                 for doc in &docs {
                     views.push(self.handover_view(doc, false).await?);
@@ -161,7 +161,8 @@ impl Desk {
                 subject: (Kind::Handover, &doc.id),
             };
             let to = doc.clear.from.clone();
-            draft.send(&mut case.clear.links, &to, envelope, body).await?;
+            let letter = draft.announce([&to].into_iter())?.next(&to)?;
+            draft.send(&mut case.clear.links, letter, envelope, body).await?;
             draft.put(&doc).await?;
             draft.put(&case).await?;
             draft.event("handover.seen", handover_name(&doc.clear), "seen");
@@ -181,7 +182,8 @@ impl Desk {
             doc.clear.seen = Some(draft.now);
             let body = Body::Seen { subject: doc.id.clone(), at: draft.now };
             let to = doc.clear.from.clone();
-            self.say(&mut draft, &mut doc, case.as_mut(), &to, body).await?;
+            let letter = draft.announce([&to].into_iter())?.next(&to)?;
+            self.say(&mut draft, &mut doc, case.as_mut(), letter, body).await?;
             draft.put(&doc).await?;
             if let Some(case) = &case {
                 draft.put(case).await?;
@@ -221,10 +223,10 @@ impl Desk {
         Ok((docs, next))
     }
 
-    fn searched(&self, draft: &mut Draft<'_>, by: By<'_>, read: &ReadAct, what: &str) -> Result<(), Stop> {
+    fn searched(&self, draft: &mut Draft<'_>, by: By<'_>, read: &ReadAct, what: &str) {
         let rule = format!("role-table:{}", read.what.act().name());
         let decision = Decision::allowed(rule.clone(), "Deze rol mag dit binnen de eigen organisatie.");
-        self.note(draft, EventCode::CaseSearched, by, Object::new("search", "name", what, rule), decision, None)
+        self.note(draft, EventCode::CaseSearched, by, Object::new("search", "name", what, rule), decision, None);
     }
 }
 

@@ -9,6 +9,7 @@ use schakel_domain::audit::event::{EventCode, Outcome};
 use schakel_domain::caller::{Act, Caller, Role};
 use schakel_domain::dossier::{Consent, Dossier};
 use schakel_domain::id::{CaseId, ClientKeyId, Hash, OrgId};
+use schakel_domain::message::Message;
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 
@@ -46,6 +47,35 @@ pub(super) struct By<'a> {
     pub second: Option<&'a Actor>,
 }
 
+/// The other organisation of an act, and the message of it that is taken in, if one is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Party<'a> {
+    /// Which organisation.
+    pub org: &'a OrgId,
+    /// Its message: SHA-256 of the bytes, and the message when it could be read.
+    pub heard: Option<(Hash, Option<&'a Message>)>,
+}
+
+impl<'a> From<&'a OrgId> for Party<'a> {
+    fn from(org: &'a OrgId) -> Self {
+        Self { org, heard: None }
+    }
+}
+
+impl Party<'_> {
+    /// As the log writes it: of a message its hash, its id, and the leaf hash of the sender's own entry.
+    pub(super) fn logged(self, by: By<'_>) -> Peer {
+        let message = self.heard.and_then(|(_, message)| message);
+        Peer {
+            tls_key: by.caller.spki,
+            message_id: message.map(|message| message.id),
+            message: self.heard.map(|(hash, _)| hash),
+            leaf: message.and_then(|message| message.leaf),
+            ..Peer::new(self.org.clone())
+        }
+    }
+}
+
 /// The rule that decided.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule<'a> {
@@ -66,7 +96,7 @@ impl Desk {
         by: By<'_>,
         about: About<'_>,
         rule: Rule<'_>,
-        peer: Option<(&OrgId, Option<Hash>)>,
+        peer: Option<Party<'_>>,
     ) -> Result<(), Stop> {
         let protocol = protocol(rule);
         let mut object = Object::new(about.kind, "uuid", about.id.clone(), protocol).at_version(about.version.to_string());
@@ -81,8 +111,8 @@ impl Desk {
             let belongs = Object::new("case", "uuid", case.to_string(), protocol_of(rule));
             entry = entry.with_object(belongs.about_client(about.relation, consent_profile(about.dossier)));
         }
-        if let Some((org, message)) = peer {
-            entry = entry.with_peer(Peer { message, tls_key: by.caller.spki, ..Peer::new(org.clone()) });
+        if let Some(party) = peer {
+            entry = entry.with_peer(party.logged(by));
         }
         let salts = match about.case {
             Some(case) => {
@@ -92,7 +122,8 @@ impl Desk {
             }
             None => None,
         };
-        draft.log(&entry, about.case.map(|case| case.to_string()), salts)
+        draft.log(entry, about.case.map(|case| case.to_string()), salts);
+        Ok(())
     }
 
     /// Logs something that is about no client.
@@ -103,13 +134,13 @@ impl Desk {
         by: By<'_>,
         object: Object,
         decision: Decision,
-        peer: Option<&OrgId>,
-    ) -> Result<(), Stop> {
+        peer: Option<Party<'_>>,
+    ) {
         let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
-        if let Some(org) = peer {
-            entry = entry.with_peer(Peer { tls_key: by.caller.spki, ..Peer::new(org.clone()) });
+        if let Some(party) = peer {
+            entry = entry.with_peer(party.logged(by));
         }
-        draft.log(&entry, None, None)
+        draft.log(entry, None, None);
     }
 
     /// Logs that this gateway starts; it fails when the log cannot be written, and the gateway then does not start.
@@ -134,7 +165,7 @@ impl Desk {
             let clock = self.clock();
             let object = Object::new("gateway", "name", self.parts.gateway.clone(), NO_PROTOCOL);
             let decision = Decision::allowed(code.code(), code.words(Lang::Nl));
-            self.note(&mut draft, code, By { caller: &clock, actor: None, second: None }, object, decision, None)?;
+            self.note(&mut draft, code, By { caller: &clock, actor: None, second: None }, object, decision, None);
             draft.commit().await.map(drop)
         })
         .await
@@ -151,7 +182,7 @@ impl Desk {
             draft.commit.from_reserve = true;
             let rule = format!("role-table:{}", act.name());
             let decision = Decision::allowed(rule.clone(), "Deze rol mag dit binnen de eigen organisatie.");
-            self.note(&mut draft, code, By { caller, actor, second: None }, Object::new("act", "name", what, rule), decision, None)?;
+            self.note(&mut draft, code, By { caller, actor, second: None }, Object::new("act", "name", what, rule), decision, None);
             draft.commit().await.map(drop)
         })
         .await
@@ -187,7 +218,7 @@ impl Desk {
         if by.caller.organization == self.parts.me {
             return entry;
         }
-        entry.with_peer(Peer { tls_key: by.caller.spki, ..Peer::new(by.caller.organization.clone()) })
+        entry.with_peer(Party::from(&by.caller.organization).logged(by))
     }
 
     /// The user of an entry: a person, a program with the person who answers for it, or a peer organisation.

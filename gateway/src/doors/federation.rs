@@ -2,12 +2,13 @@
 //!
 //! A peer is who its certificate says, and its Hello, its batches' signatures and its messages must say the same. It must be a party
 //! of a covenant in force, its key the one of its party record, and its traffic not stopped; that is asked again for every batch.
-//! `exchange` takes messages, `sync` covenants and party records. What comes of a message, the desk decides.
+//! `exchange` takes messages, `sync` covenants and party records, `witness` the heads of peers' logs. What comes of a message, the desk decides.
 
 mod exchange;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,11 +25,12 @@ use schakel_proto::federation::v1::exchange_service_server::ExchangeServiceServe
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Extensions, Status};
 
-use crate::desk::{Delivery, Verdict};
+use crate::desk::{Delivery, Receipt};
 use crate::peers::agreements::{Agreements, MAX_DOCUMENT_BYTES};
 use crate::peers::{Directory, Peer, Signer, caller};
 use crate::tls::PeerInfo;
 use crate::wire::status::from_refusal;
+pub use witness::WitnessDoor;
 
 /// Streams and calls of one peer at once. One stream is usual; a second overlaps with one that is dying.
 const MAX_PER_PEER: usize = 8;
@@ -37,9 +39,9 @@ const BATCH_OVERHEAD: usize = 64 * 1024;
 
 /// Whoever takes what peers send: the desk.
 pub trait Receive: Send + Sync + 'static {
-    /// Takes the messages of one batch, in order; one verdict per delivery, in the same order, after the commit that holds it.
-    /// A message that is delivered again gets the verdict it got.
-    fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Verdict>>;
+    /// Takes the messages of one batch, in order; one receipt per delivery, in the same order, after the commit that holds it.
+    /// A message that is delivered again gets the receipt it got.
+    fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Receipt>>;
 
     /// Highest number received of this peer, whatever became of the message; 0: none.
     fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<u64, Refusal>>;

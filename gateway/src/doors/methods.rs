@@ -77,7 +77,8 @@ pub fn rule(method: Method) -> Rule {
         Method::FederationListDocuments
         | Method::FederationGetCovenant
         | Method::FederationGetPartyRecord
-        | Method::FederationOfferDocument => (Act::ExchangeDocuments, Exchanges),
+        | Method::FederationOfferDocument
+        | Method::FederationAddCheckpoint => (Act::ExchangeDocuments, Exchanges),
     };
     Rule { act, kind }
 }

@@ -63,11 +63,11 @@ pub struct Voice<'a> {
 
 impl Voice<'_> {
     /// Prints; when nobody reads any more, the exit code still tells.
-    fn say(&mut self, line: impl Display) {
+    pub(super) fn say(&mut self, line: impl Display) {
         let _ = writeln!(self.out, "{line}");
     }
 
-    fn fail(&mut self, exit: Exit, nl: impl Display, en: impl Display) -> Exit {
+    pub(super) fn fail(&mut self, exit: Exit, nl: impl Display, en: impl Display) -> Exit {
         let _ = match self.lang {
             Lang::Nl => writeln!(self.err, "schakel audit: {nl}"),
             Lang::En => writeln!(self.err, "schakel audit: {en}"),
@@ -261,7 +261,7 @@ pub async fn verify(store: &dyn Store, vkey: &Vkey, earlier: Option<&[u8]>, voic
 /// `audit export --out DIR`: the signed log as files, into a folder that is new or empty.
 pub async fn export(store: &dyn Store, vkey: &Vkey, to: &Path, disclose: Disclose<'_>, voice: &mut Voice<'_>) -> Exit {
     let written = match Folder::new(to) {
-        Ok(mut folder) => write_export(store, vkey, &mut folder, disclose).await,
+        Ok(mut folder) => write_export(store, vkey, &mut folder, disclose, jiff::Timestamp::now()).await,
         Err(error) => Err(error.into()),
     };
     match written {

@@ -4,12 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use schakel_domain::audit::checkpoint;
 use schakel_domain::audit::commitment::Disclosure;
 use schakel_domain::audit::export::{ExportError, Exporter, File};
 use schakel_domain::audit::note::Vkey;
+use schakel_domain::id::OrgId;
 
 use super::anchor::{replace, sync_folder};
+use super::receipts::{Files, Walk};
 use super::{LedgerFault, tile};
+use crate::cosigner::kept;
 use crate::store::{EntryRow, Store, StoreError};
 
 /// Entries read at once; each is at most 64 KiB.
@@ -65,14 +70,26 @@ impl From<LedgerFault> for ExportFailed {
     }
 }
 
-/// Writes the log up to the newest checkpoint; gives how many entries that are.
+/// Writes the log up to the newest checkpoint, and the receipts held at this moment; gives how many entries that are.
 ///
 /// # Errors
 /// [`ExportFailed`]; without a checkpoint file what was written is no export.
-pub async fn export(store: &dyn Store, vkey: &Vkey, sink: &mut dyn Sink, disclose: Disclose<'_>) -> Result<u64, ExportFailed> {
+pub async fn export(
+    store: &dyn Store,
+    vkey: &Vkey,
+    sink: &mut dyn Sink,
+    disclose: Disclose<'_>,
+    now: Timestamp,
+) -> Result<u64, ExportFailed> {
     let (_, note) = tile::newest(store).await?;
     let signed = tile::opened(note.ok_or(ExportFailed::Unsigned)?, vkey)?;
-    let mut exporter = Exporter::new(signed.note.as_bytes(), vkey.clone())?;
+    // The head that a quorum cosigned: the newest itself, or an older one in a file of its own.
+    let cosigned = kept(store, vkey).await?.1.filter(|cosigned| cosigned.checkpoint.size <= signed.checkpoint.size);
+    let (newest, older) = match cosigned {
+        Some(cosigned) if cosigned.checkpoint == signed.checkpoint => (cosigned, None),
+        other => (signed, other),
+    };
+    let mut exporter = Exporter::new(newest.note.as_bytes(), vkey.clone())?;
     let mut salts = Vec::new();
     let (mut next, size) = (0, exporter.size());
     while next < size {
@@ -93,10 +110,29 @@ pub async fn export(store: &dyn Store, vkey: &Vkey, sink: &mut dyn Sink, disclos
             next += 1;
         }
     }
+    if let Some(org) = checkpoint::organization(vkey.name()) {
+        put_receipts(store, org, sink, now).await?;
+    }
+    if let Some(older) = older {
+        sink.put(("cosigned".to_owned(), older.note.into_bytes())).await?;
+    }
     for file in exporter.finish(&salts, None)? {
         sink.put(file).await?;
     }
     Ok(size)
+}
+
+async fn put_receipts(store: &dyn Store, org: OrgId, sink: &mut dyn Sink, now: Timestamp) -> Result<(), ExportFailed> {
+    let (mut walk, mut files) = (Walk::new(store).await?, Files::new(org, now));
+    while let Some(lines) = walk.next().await? {
+        for file in lines.iter().filter_map(|line| files.push(line)).collect::<Vec<_>>() {
+            sink.put(file).await?;
+        }
+    }
+    for file in files.finish() {
+        sink.put(file).await?;
+    }
+    Ok(())
 }
 
 /// A folder on disk. Every file is synced and then renamed into place; the folders are synced before the checkpoint is written.

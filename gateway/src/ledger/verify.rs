@@ -22,8 +22,17 @@ use crate::store::{EntryRow, Store, StoreError};
 /// # Errors
 /// When the store cannot be read; what is wrong with what can be read is the report's finding.
 pub async fn verify(store: &dyn Store, vkey: &Vkey, earlier: Option<&Checkpoint>) -> Result<Report, StoreError> {
-    let report =
-        Report { origin: String::new(), entries: 0, size: 0, root: None, extends: None, disclosed: 0, own_key: false, finding: None };
+    let report = Report {
+        origin: String::new(),
+        entries: 0,
+        size: 0,
+        root: None,
+        extends: None,
+        cosigned: None,
+        disclosed: 0,
+        own_key: false,
+        finding: None,
+    };
     let mut run = Run { store, earlier, report, frontier: Frontier::new(), then: None, suspect: None };
     match run.all(vkey).await {
         Ok(()) => {}

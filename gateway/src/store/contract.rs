@@ -124,6 +124,7 @@ pub fn incoming(from: &OrgId, n: u128, number: u64) -> InboxRow {
         sealed: vec![9, 8, 0],
         proof: vec![7],
         outcome: "accepted".to_owned(),
+        leaf: (n % 2 == 0).then(|| Hash::sha256(&[3])),
         at: at(1),
     }
 }

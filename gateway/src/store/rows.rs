@@ -45,10 +45,10 @@ pub(super) fn replay(row: ReplayCols) -> Result<Replay, StoreError> {
     Ok(Replay { scope, request_id, body, outcome, at: moment(at) })
 }
 
-pub(super) type InboxCols = (String, String, i64, String, i64, String, Vec<u8>, Vec<u8>, Vec<u8>, String, i64);
+pub(super) type InboxCols = (String, String, i64, String, i64, String, Vec<u8>, Vec<u8>, Vec<u8>, String, Option<Vec<u8>>, i64);
 
 pub(super) fn inbox(row: InboxCols) -> Result<InboxRow, StoreError> {
-    let (peer, message, number, thread, seq, kind, digest, sealed, proof, outcome, at) = row;
+    let (peer, message, number, thread, seq, kind, digest, sealed, proof, outcome, leaf, at) = row;
     let damaged = || StoreError::Damaged(format!("inbox {peer} {message}"));
     Ok(InboxRow {
         peer: peer.parse().map_err(|_| damaged())?,
@@ -61,6 +61,7 @@ pub(super) fn inbox(row: InboxCols) -> Result<InboxRow, StoreError> {
         sealed,
         proof,
         outcome,
+        leaf: leaf.map(|leaf| hash(&leaf).ok_or_else(damaged)).transpose()?,
         at: moment(at),
     })
 }
@@ -185,7 +186,7 @@ macro_rules! outbox_columns {
 /// The columns of an inbox row, in the order of [`InboxCols`].
 macro_rules! inbox_columns {
     ($rest:literal) => {
-        concat!("SELECT peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, at FROM inbox ", $rest)
+        concat!("SELECT peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, leaf, at FROM inbox ", $rest)
     };
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn record(of: &OrgId, number: u64, expires: &str) -> PartyRecord {
         signing_keys: vec![SigningKey { key: root(of).public(), from: at("2026-11-01T00:00:00Z"), until: at("2027-11-01T00:00:00Z") }],
         telephones: vec![telephone.clone()],
         duty: telephone,
+        log: None,
     }
 }
 
@@ -557,7 +558,7 @@ impl Region {
             bytes: letter.bytes.clone(),
             proof: b"proof".to_vec(),
         };
-        self.gateways[&letter.to].desk.receive(&peer(&letter.from), vec![delivery]).await.remove(0)
+        self.gateways[&letter.to].desk.receive(&peer(&letter.from), vec![delivery]).await.remove(0).verdict
     }
 
     /// Tells the sender what became of a letter, as the courier does.

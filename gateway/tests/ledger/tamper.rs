@@ -268,7 +268,7 @@ async fn alter_export(entries: u64, times: usize) {
     let store: Arc<dyn Store> = schakel::store::memory::new();
     signed(&store, entries).await;
     let folder = tempfile::tempdir().unwrap();
-    export(&*store, signer().vkey(), &mut Folder::new(folder.path()).unwrap(), &nothing).await.unwrap();
+    export(&*store, signer().vkey(), &mut Folder::new(folder.path()).unwrap(), &nothing, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
     let (full, last) = (entries / WIDTH, entries % WIDTH);
     let rows = (0..=full).map(|tile| (tile, if tile < full { WIDTH } else { last }));
     let mut files: Vec<_> = rows.flat_map(|(tile, width)| [bundle_path(tile, width), tile_path(0, tile, width)]).collect();

@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use schakel_domain::audit::note::Vkey;
+use schakel_domain::audit::policy::{MAX_POLICY, Policy};
 use schakel_domain::audit::verify::{Report, Trust, Unjudged, verify};
 use schakel_domain::refusal::Lang;
 
 const USAGE: &str = "\
 schakel-verify: check an exported audit log, offline
 
-  schakel-verify DIR [--vkey KEY] [--since CHECKPOINT] [--json] [--lang nl|en]
-  schakel-verify --many FILE [--vkey KEY]
+  schakel-verify DIR [--vkey KEY] [--since CHECKPOINT] [--policy FILE] [--json] [--lang nl|en]
+  schakel-verify --many FILE [--vkey KEY] [--policy FILE]
 
   --vkey KEY          the log's public key (name+id+base64), had from the organisation and not from the export
   --since CHECKPOINT  a signed checkpoint kept from an earlier time: the log must extend it
+  --policy FILE       whose cosignatures are demanded (C2SP tlog-policy), had from a trusted hand and not from the export
   --json              one JSON object: ok, entries, first_bad_index, check
   --lang nl|en        language of the verdict (default nl)
   --many FILE         check each directory named in FILE, one a line; one JSON object a line
@@ -52,6 +54,7 @@ struct Options {
     directory: Option<PathBuf>,
     many: Option<PathBuf>,
     since: Option<PathBuf>,
+    policy: Option<PathBuf>,
     vkey: Option<Vkey>,
     json: bool,
     lang: Lang,
@@ -83,6 +86,7 @@ impl Options {
                 "--json" => options.json = true,
                 "--vkey" => options.vkey = Some(value()?.parse().map_err(|error| format!("--vkey: {error}"))?),
                 "--since" => options.since = Some(value()?.into()),
+                "--policy" => options.policy = Some(value()?.into()),
                 "--many" => options.many = Some(value()?.into()),
                 "--lang" => options.lang = language(value()?)?,
                 other if other.starts_with('-') => return Err(format!("unknown option {other}")),
@@ -110,7 +114,11 @@ fn run(options: Options) -> Verdict {
         Ok(earlier) => earlier,
         Err(error) => return unreadable(&format!("--since: {error}")),
     };
-    let trust = Trust { log: options.vkey, earlier };
+    let policy = match options.policy.as_deref().map(read_policy).transpose() {
+        Ok(policy) => policy,
+        Err(problem) => return unreadable(&format!("--policy: {problem}")),
+    };
+    let trust = Trust { log: options.vkey, earlier, policy };
     if let Some(list) = options.many {
         return run_many(&list, &trust);
     }
@@ -122,6 +130,11 @@ fn run(options: Options) -> Verdict {
             verdict(&report)
         }
     }
+}
+
+fn read_policy(path: &Path) -> Result<Policy, String> {
+    let bytes = read_file(path, MAX_POLICY + 1)?.ok_or_else(|| format!("{} does not exist", path.display()))?;
+    Policy::parse(&bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Many exports in one run, for comparing verifiers with each other.

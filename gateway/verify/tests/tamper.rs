@@ -186,7 +186,7 @@ fn logs_of_every_shape_are_found_whole() {
 #[test]
 fn a_rewritten_log_signed_with_the_logs_own_key_does_not_extend_an_earlier_checkpoint() {
     let entries: Vec<Vec<u8>> = (0..40).map(|index| kit::entry(index).bytes().expect("a good entry")).collect();
-    let trust = |size: usize| Trust { log: None, earlier: Some(kit::checkpoint_of(&entries[..size])) };
+    let trust = |size: usize| Trust { earlier: Some(kit::checkpoint_of(&entries[..size])), ..Trust::default() };
     let whole: Files = kit::export_of(&entries, &[]).into_iter().collect();
     for size in [0, 1, 17, 40] {
         assert_eq!(check_with(&whole, &trust(size)).expect("readable").extends, Some(size as u64));
@@ -206,7 +206,7 @@ fn a_rewritten_log_signed_with_the_logs_own_key_does_not_extend_an_earlier_check
 fn a_log_signed_by_another_key_than_the_auditors_is_refused() {
     let other: Vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".parse().expect("a published key");
 
-    let report = check_with(&files(3), &Trust { log: Some(other), earlier: None }).expect("readable");
+    let report = check_with(&files(3), &Trust { log: Some(other), ..Trust::default() }).expect("readable");
 
     assert_eq!(report.finding.map(|finding| finding.check), Some(Check::Checkpoint));
 }

@@ -14,6 +14,12 @@ pub fn origin(org: &OrgId) -> String {
     format!("schakel/{org}")
 }
 
+/// The organisation whose log, or whose key, has this name; none when it is not the name of one of ours.
+#[must_use]
+pub fn organization(name: &str) -> Option<OrgId> {
+    name.strip_prefix("schakel/")?.parse().ok()
+}
+
 /// The head of a log: how many entries, and the root over them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use self::form::check_shape;
-pub use self::parts::{AccessPoint, CovenantRef, Decision, Epochs, Event, Object, Peer, Responsible, Source, User, UserKind};
+pub use self::parts::{AccessPoint, CovenantRef, Decision, Epochs, Event, Object, Peer, Responsible, Sent, Source, User, UserKind};
 use super::commitment::Commitment;
 use super::tree;
 use crate::canonical;
@@ -28,6 +28,8 @@ pub const MAX_TEXT: usize = 512;
 pub const MAX_USERS: usize = 8;
 /// Most objects of one entry.
 pub const MAX_OBJECTS: usize = 16;
+/// Most messages that one entry sends.
+pub const MAX_SENT: usize = 64;
 /// "No protocol": NEN 7513 allows it only where nothing was agreed, as for the start of the gateway itself.
 pub const NO_PROTOCOL: &str = "none";
 
@@ -72,6 +74,9 @@ pub struct Entry {
     /// The other organisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
+    /// The messages this act sends, by id alone: each carries this entry's leaf hash, so nothing of their bytes can stand here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "form::list_or_null")]
+    pub sent: Vec<Sent>,
     /// Custody before and after, where the event touches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custody: Option<Epochs>,
@@ -96,6 +101,7 @@ impl Entry {
             decision,
             client: None,
             peer: None,
+            sent: Vec::new(),
             custody: None,
             trace: None,
             request: None,

@@ -178,6 +178,7 @@ events! {
     Logout "logout" Execute "Afgemeld" "Logged out";
     AuditViewed "audit-viewed" Read "Logboek ingezien" "Audit log viewed";
     AuditVerified "audit-verified" Execute "Logboek gecontroleerd" "Audit log verified";
+    LogForked "log-forked" Execute "Logboek van een organisatie spreekt zichzelf tegen" "A peer's log contradicts itself";
     AuditExported "audit-exported" Read "Logboek geëxporteerd" "Audit log exported";
     GatewayStarted "gateway-started" Execute "Gateway gestart" "Gateway started";
     GatewayStopped "gateway-stopped" Execute "Gateway gestopt" "Gateway stopped";

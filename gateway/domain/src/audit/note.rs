@@ -10,6 +10,7 @@ use std::str::FromStr;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 /// Largest note that is read, in bytes.
 pub const MAX_NOTE: usize = 1 << 16;
@@ -58,7 +59,8 @@ impl KeyType {
 }
 
 /// A public key with the name it signs under: what an auditor or a peer must have from a trusted hand.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Vkey {
     name: String,
     key_type: KeyType,
@@ -87,6 +89,12 @@ impl Vkey {
     #[must_use]
     pub fn key_type(&self) -> KeyType {
         self.key_type
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub fn public(&self) -> &[u8; 32] {
+        &self.public
     }
 
     /// First four bytes of SHA-256 over name, newline, type and key.
@@ -151,6 +159,20 @@ impl fmt::Display for Vkey {
 impl fmt::Debug for Vkey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+impl From<Vkey> for String {
+    fn from(vkey: Vkey) -> String {
+        vkey.to_string()
+    }
+}
+
+impl TryFrom<String> for Vkey {
+    type Error = NoteError;
+
+    fn try_from(text: String) -> Result<Self, NoteError> {
+        text.parse()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The order is fixed, so that two implementations name the same fault: (1) key and checkpoint; (2) entry by entry: it is there, its
 //! hash is the one in the level 0 tile, it has the form of an entry; (3) the upper tiles, from the lowest level up; (4) the root that was
-//! signed, and an earlier checkpoint when one is given; (5) the disclosed salts. The first fault ends it. Its index is the entry's own;
+//! signed, an earlier checkpoint when one is given, and the cosignatures when a policy is given; (5) the disclosed salts. The first fault ends it. Its index is the entry's own;
 //! for a fault that covers several entries, the lowest of them.
 
 use std::fmt;
@@ -10,7 +10,8 @@ use std::fmt;
 use super::checkpoint::Checkpoint;
 use super::commitment::Disclosure;
 use super::entry::Entry;
-use super::note::Vkey;
+use super::note::{Note, Vkey};
+use super::policy::Policy;
 use super::tiles::{MAX_BUNDLE, MAX_TILE, TILE_LEVELS, WIDTH, bundle_path, take_entry, tile_path, width_of};
 use super::tree::{Frontier, leaf_hash};
 use crate::canonical;
@@ -77,6 +78,8 @@ pub enum Check {
     Root,
     /// `earlier`: the log does not extend the earlier checkpoint.
     Earlier,
+    /// `cosigned`: no head here has the cosignatures that the policy asks for, or the log does not extend it.
+    Cosigned,
     /// `disclosure`: a disclosed salt does not open its entry's commitment.
     Disclosure,
 }
@@ -129,6 +132,11 @@ impl Check {
             Check::Earlier => {
                 ("earlier", "Het logboek bouwt niet voort op de eerdere stand.", "The log does not extend the earlier checkpoint.")
             }
+            Check::Cosigned => (
+                "cosigned",
+                "Er is geen stand met de medeondertekeningen die het beleid vraagt, of het logboek bouwt er niet op voort.",
+                "No head has the cosignatures that the policy asks for, or the log does not extend it.",
+            ),
             Check::Disclosure => {
                 ("disclosure", "Een vrijgegeven gegeven hoort niet bij zijn logregel.", "A disclosed value does not belong to its entry.")
             }
@@ -154,6 +162,8 @@ pub struct Trust {
     pub log: Option<Vkey>,
     /// A checkpoint kept from an earlier time, as signed: the log must extend it.
     pub earlier: Option<Vec<u8>>,
+    /// Whose cosignatures are demanded. When it names logs, this must be one of them.
+    pub policy: Option<Policy>,
 }
 
 /// The verdict.
@@ -169,6 +179,8 @@ pub struct Report {
     pub root: Option<Hash>,
     /// Size of the earlier checkpoint this log was found to extend.
     pub extends: Option<u64>,
+    /// Entries up to the newest head that the policy believes; none without a policy, or without such a head.
+    pub cosigned: Option<u64>,
     /// Salts that open their entry's commitment.
     pub disclosed: u64,
     /// The key came from the export itself.
@@ -189,7 +201,8 @@ impl Report {
     pub fn json(&self) -> String {
         let index = self.finding.as_ref().and_then(|finding| finding.index).map_or("null".to_owned(), |index| index.to_string());
         let check = self.finding.as_ref().map_or("null".to_owned(), |finding| format!("\"{}\"", finding.check.code()));
-        format!("{{\"ok\":{},\"entries\":{},\"first_bad_index\":{index},\"check\":{check}}}", self.ok(), self.entries)
+        let cosigned = self.cosigned.map_or_else(String::new, |size| format!(",\"cosigned\":{size}"));
+        format!("{{\"ok\":{},\"entries\":{},\"first_bad_index\":{index},\"check\":{check}{cosigned}}}", self.ok(), self.entries)
     }
 
     /// The verdict for people, what it does not show included.
@@ -202,7 +215,7 @@ impl Report {
 impl Report {
     fn nothing_yet(trust: &Trust) -> Self {
         let own_key = trust.log.is_none();
-        Self { origin: String::new(), entries: 0, size: 0, root: None, extends: None, disclosed: 0, own_key, finding: None }
+        Self { origin: String::new(), entries: 0, size: 0, root: None, extends: None, cosigned: None, disclosed: 0, own_key, finding: None }
     }
 }
 
@@ -241,14 +254,19 @@ struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self, trust: &Trust) -> Result<(), Stop> {
         let log = self.key(trust)?;
-        let checkpoint = self.checkpoint(&log)?;
+        let (checkpoint, note) = self.checkpoint(&log)?;
+        let believed = trust.policy.as_ref().map(|policy| self.believed(policy, &log, &checkpoint, &note)).transpose()?;
         let earlier = trust.earlier.as_deref().map(|signed| Checkpoint::open(signed, &log)).transpose();
         let earlier = earlier.map_err(|error| Stop::Unjudged(Unjudged::Earlier(error.to_string())))?;
         let mut then = (earlier.as_ref().is_some_and(|earlier| earlier.size == 0)).then(|| self.frontier.root());
+        let mut witnessed = None;
         for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
             self.bundle(bundle, width_of(bundle, checkpoint.size), |frontier| {
                 if earlier.as_ref().is_some_and(|earlier| earlier.size == frontier.size()) {
                     then = Some(frontier.root());
+                }
+                if believed.as_ref().is_some_and(|believed| believed.size == frontier.size()) {
+                    witnessed = Some(frontier.root());
                 }
             })?;
         }
@@ -258,6 +276,12 @@ impl Run<'_> {
         }
         if let Some(earlier) = earlier {
             self.report.extends = Some(extends(&earlier, then, checkpoint.size)?);
+        }
+        if let Some(believed) = believed {
+            if witnessed != Some(believed.root) {
+                return Err(fault(0, Check::Cosigned, "the log does not extend the head that was cosigned"));
+            }
+            self.report.cosigned = Some(believed.size);
         }
         self.disclosures()
     }
@@ -279,14 +303,35 @@ impl Run<'_> {
         line.parse().map_err(|error| fault(0, Check::Key, error))
     }
 
-    fn checkpoint(&mut self, log: &Vkey) -> Result<Checkpoint, Stop> {
+    /// The newest head here that the policy believes: the checkpoint itself, or the one in the file `cosigned`.
+    fn believed(&mut self, policy: &Policy, log: &Vkey, checkpoint: &Checkpoint, note: &Note) -> Result<Checkpoint, Stop> {
+        let missing = |detail: &dyn fmt::Display| fault(0, Check::Cosigned, detail);
+        if !policy.logs().is_empty() && !policy.logs().contains(log) {
+            return Err(missing(&"the policy does not name this log"));
+        }
+        if policy.judge(note).map_err(|error| missing(&error))?.quorum {
+            return Ok(checkpoint.clone());
+        }
+        let bytes =
+            self.read("cosigned", MAX_CHECKPOINT)?.ok_or_else(|| missing(&"no head here has the cosignatures the policy asks for"))?;
+        let older = Checkpoint::open(&bytes, log).map_err(|error| missing(&error))?;
+        let note = Note::parse(&bytes).map_err(|error| missing(&error))?;
+        match policy.judge(&note) {
+            Ok(standing) if standing.quorum && older.size <= checkpoint.size => Ok(older),
+            Ok(standing) => Err(missing(&format_args!("{} of the policy's witnesses cosigned: no quorum", standing.cosigned.len()))),
+            Err(error) => Err(missing(&error)),
+        }
+    }
+
+    fn checkpoint(&mut self, log: &Vkey) -> Result<(Checkpoint, Note), Stop> {
         let bytes = self.read("checkpoint", MAX_CHECKPOINT)?;
         let bytes = bytes.ok_or_else(|| fault(0, Check::Checkpoint, "checkpoint is missing"))?;
         let checkpoint = Checkpoint::open(&bytes, log).map_err(|error| fault(0, Check::Checkpoint, error))?;
+        let note = Note::parse(&bytes).map_err(|error| fault(0, Check::Checkpoint, error))?;
         self.report.origin.clone_from(&checkpoint.origin);
         self.report.size = checkpoint.size;
         self.report.root = Some(checkpoint.root);
-        Ok(checkpoint)
+        Ok((checkpoint, note))
     }
 
     /// One bundle beside its level 0 tile. `passed` is told after every entry that holds.
@@ -419,6 +464,9 @@ impl fmt::Display for Words<'_> {
         self.line(f, ("regels goed", "entries good"), &format!("{} / {}", report.entries, report.size))?;
         if let Some(size) = report.extends {
             self.line(f, ("bouwt voort op", "extends"), &format!("{size} → {}", report.size))?;
+        }
+        if let Some(size) = report.cosigned {
+            self.line(f, ("medeondertekend", "cosigned"), &format!("{size} / {}", report.size))?;
         }
         if report.disclosed > 0 {
             self.line(f, ("vrijgegeven", "disclosed"), &report.disclosed.to_string())?;

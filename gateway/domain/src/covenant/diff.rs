@@ -320,6 +320,7 @@ impl Found {
             (old.two_person != new.two_person, "two_person", "handelingen van twee personen", "acts of two people"),
             (old.retention != new.retention, "retention", "bewaartermijnen", "retention"),
             (old.figures != new.figures, "figures", "cijfers", "figures"),
+            (old.cosigning != new.cosigning, "cosigning", "medeondertekening van logboeken", "cosigning of logs"),
             (old.hops != new.hops, "hops", "waarschuwing bij vaak doorgeven", "warning on being passed on often"),
         ];
         for (differs, path, nl, en) in sections {

@@ -76,6 +76,9 @@ pub struct Document {
     /// When a young person is passed on too often; without it, nobody is warned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hops: Option<Hops>,
+    /// How the parties cosign the heads of each other's logs; without it, nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosigning: Option<Cosigning>,
 }
 
 /// What kind of change a version is. It decides who must sign, and it may change nothing but what it says.
@@ -478,6 +481,21 @@ pub struct Figures {
 pub struct Hops {
     /// Warn from this number of handovers on.
     pub warn_from: u8,
+}
+
+/// How the parties cosign the heads of each other's logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cosigning {
+    /// How many of the other parties make a head believable.
+    pub quorum: u8,
+    /// Time between two rounds while there are new entries; when two are missed, people are alarmed.
+    pub interval: Period,
+    /// How old the first entry without a quorum may be before new offers stop, when they do.
+    pub grace: Period,
+    /// Whether new offers stop then. Answers, acceptances, transfers and receipts never do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops_offers: bool,
 }
 
 impl Document {

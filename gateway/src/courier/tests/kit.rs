@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::batch::tests::TestSigner;
 use crate::courier::{Courier, Delivered, Dial, Dialled, Outcome, Parked, Ports, Unseal};
-use crate::desk::{Delivery, Verdict};
+use crate::desk::{Delivery, Receipt, Verdict};
 use crate::doors::federation::{FederationDoor, Ports as DoorPorts, Receive};
 use crate::peers::Peer;
 use crate::peers::agreements::{Agreements, Document, Held, HeldCovenant, HeldRecord};
@@ -63,8 +63,14 @@ pub(crate) fn message(from: u8, to: u8, thread: u8, seq: u64) -> Message {
         covenant: CovenantRef { id: "gelderland".parse().unwrap(), version: 1, hash: Hash([7; 32]) },
         clause: "3.2".to_owned(),
         sent: now(),
+        leaf: Some(Hash([5; 32])),
         body: Body::Seen { subject: Uuid::from_u128(1).to_string(), at: now() },
     }
+}
+
+/// Leaf hash of the receiver's entry about its message of this number, as the receipt must state it.
+pub(crate) fn entry_of(number: u64) -> Hash {
+    Hash::sha256(&number.to_be_bytes())
 }
 
 /// A message as the desk puts it in the outbox; in these tests sealed means plain.
@@ -153,12 +159,17 @@ impl FakeDesk {
 }
 
 impl Receive for FakeDesk {
-    fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Verdict>> {
-        let verdicts = deliveries.iter().map(|delivery| self.judge(&caller.organization, delivery)).collect();
+    fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Receipt>> {
+        let receipt = |delivery: &Delivery| {
+            let verdict = self.judge(&caller.organization, delivery);
+            let kept = !matches!(verdict, Verdict::Later(_));
+            Receipt { verdict, leaf: kept.then(|| entry_of(delivery.number)) }
+        };
+        let receipts = deliveries.iter().map(receipt).collect();
         if let Some(after) = self.after_storing.lock().unwrap().take() {
             after();
         }
-        Box::pin(std::future::ready(verdicts))
+        Box::pin(std::future::ready(receipts))
     }
 
     fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<u64, Refusal>> {

@@ -90,6 +90,7 @@ fn carried(from: &mut Side, to: &mut Side, kind: &str, second: i64) {
         sealed: Vec::new(),
         proof: Vec::new(),
         outcome: "accepted".to_owned(),
+        leaf: None,
         at: at(second),
     });
 }

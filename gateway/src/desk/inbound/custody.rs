@@ -60,7 +60,7 @@ impl Desk {
         advance(&mut case.clear.links, message);
         let ground = doc.clear.ground.clone();
         let by = By { caller: incoming.caller, actor: None, second: None };
-        let peer = Some((&message.sender, Some(incoming.hash)));
+        let peer = Some(incoming.party());
         self.trace(draft, event_code(&message.body), by, self.about_handover(&doc, &case), Rule::Covenant(&ground), peer).await?;
         self.settle(draft, &mut case, &mut doc, step).await?;
         draft.put(&doc).await?;
@@ -129,7 +129,7 @@ impl Desk {
         advance(&mut case.clear.links, message);
         let by = By { caller: incoming.caller, actor: None, second: None };
         let ground = doc.clear.ground.clone();
-        let peer = Some((&message.sender, Some(incoming.hash)));
+        let peer = Some(incoming.party());
         self.trace(draft, event_code(body), by, self.about_handover(&doc, &case), Rule::Covenant(&ground), peer).await?;
         self.settle(draft, &mut case, &mut doc, step).await?;
         draft.put(&doc).await?;
@@ -152,7 +152,7 @@ impl Desk {
         self.step_custody(&mut case, Input::Receive { from: message.sender.clone(), message: said, transfer: None })?;
         advance(&mut case.clear.links, message);
         let by = By { caller: incoming.caller, actor: None, second: None };
-        let peer = Some((&message.sender, Some(incoming.hash)));
+        let peer = Some(incoming.party());
         self.trace(draft, event_code(&message.body), by, self.about_case(&case), Rule::Protocol("custody"), peer).await?;
         draft.put(&case).await?;
         Ok(case.clear.key)
@@ -173,7 +173,7 @@ impl Desk {
         let mut doc: Doc<HandoverRecord> = self.find(&latest.to_string()).await?;
         advance(&mut case.clear.links, message);
         let by = By { caller: incoming.caller, actor: None, second: None };
-        let peer = Some((&message.sender, Some(incoming.hash)));
+        let peer = Some(incoming.party());
         self.trace(draft, event_code(&message.body), by, self.about_case(&case), Rule::Protocol("custody"), peer).await?;
         self.settle(draft, &mut case, &mut doc, step).await?;
         draft.put(&doc).await?;
@@ -261,7 +261,7 @@ impl Desk {
         ground: &Ground,
     ) -> Result<(), Stop> {
         let by = By { caller: incoming.caller, actor: None, second: None };
-        let peer = Some((&incoming.message.sender, Some(incoming.hash)));
+        let peer = Some(incoming.party());
         self.trace(draft, event_code(&incoming.message.body), by, about, Rule::Covenant(ground), peer).await
     }
 }

@@ -50,7 +50,7 @@ impl Desk {
         let step = candidate::step(state, input).map_err(refuse_step)?;
         let ground = doc.clear.ground.clone();
         let by = By { caller: incoming.caller, actor: None, second: None };
-        let peer = Some((&message.sender, Some(incoming.hash)));
+        let peer = Some(incoming.party());
         let about = self.about_consultation(&doc, case.as_ref());
         self.trace(draft, event_code(&message.body), by, about, Rule::Covenant(&ground), peer).await?;
         self.candidate_step(draft, &mut doc, case.as_mut(), step).await?;
@@ -135,7 +135,7 @@ impl Desk {
             None => advance(&mut doc.clear.links, message),
         }
         let by = By { caller: incoming.caller, actor: None, second: None };
-        let peer = Some((&message.sender, Some(incoming.hash)));
+        let peer = Some(incoming.party());
         let ground = doc.clear.ground.clone();
         let about = self.about_consultation(&doc, case.as_ref());
         self.trace(draft, event_code(body), by, about, Rule::Covenant(&ground), peer).await?;

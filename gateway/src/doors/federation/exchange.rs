@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{FederationDoor, Guest, status};
 use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_answers, verify_batch};
-use crate::desk::{Delivery, Verdict};
+use crate::desk::{Delivery, Receipt, Verdict};
 use crate::peers::Peer;
 use crate::wire::federation::decode;
 
@@ -62,6 +62,7 @@ async fn converse(
     let Some(first) = next(&mut requests, HELLO).await? else { return Ok(()) };
     let Some(Wire::Hello(hello)) = first.request else { return Err(unexpected()) };
     let parties = greet(door, guest, &hello)?;
+    let states_leaf = hello.reads_leaf_hashes;
     let highest_number = door.ports.desk.highest(&parties.sender).await?;
     (door.ports.heard)(&parties.sender);
     let welcome = pb::Welcome { highest_number, incarnation: door.ports.incarnation };
@@ -71,7 +72,8 @@ async fn converse(
     while let Some(request) = next(&mut requests, IDLE).await? {
         let Some(Wire::Batch(batch)) = request.request else { return Err(unexpected()) };
         let peer = revisit(door, guest)?;
-        let acknowledgement = take(door, guest, &parties, &peer, &batch).await?;
+        let parcel = check(&parties, &peer, &batch)?;
+        let acknowledgement = take(door, guest, &parcel, states_leaf).await;
         if !reply(answers, Reply::Acknowledgement(acknowledgement)).await {
             return Ok(());
         }
@@ -103,7 +105,7 @@ fn revisit(door: &FederationDoor, guest: &Guest) -> Result<Peer, Refusal> {
 
 /// Certificate, Hello and receiver must agree.
 fn greet(door: &FederationDoor, guest: &Guest, hello: &pb::Hello) -> Result<Parties, Refusal> {
-    let pb::Hello { sender, receiver, incarnation } = hello;
+    let pb::Hello { sender, receiver, incarnation, reads_leaf_hashes: _ } = hello;
     let mismatch = |why: &str| Refusal::new(Stage::Caller, Reason::IdentityMismatch).because(why);
     if *sender != guest.caller.organization.as_str() {
         return Err(mismatch("the sender is not the organisation of the certificate"));
@@ -114,26 +116,29 @@ fn greet(door: &FederationDoor, guest: &Guest, hello: &pb::Hello) -> Result<Part
     Ok(Parties { sender: guest.caller.organization.clone(), receiver: door.ports.us.clone(), incarnation: *incarnation })
 }
 
-/// Checks a batch, hands it to the desk and signs what became of it. An error refuses the batch whole, and ends the stream.
-async fn take(
-    door: &FederationDoor,
-    guest: &Guest,
-    parties: &Parties,
-    peer: &Peer,
-    batch: &pb::Batch,
-) -> Result<pb::Acknowledgement, Refusal> {
+/// Checks a batch. An error refuses it whole, and ends the stream.
+fn check<'a>(parties: &'a Parties, peer: &Peer, batch: &'a pb::Batch) -> Result<Parcel<'a>, Refusal> {
     let numbered = check_size(&batch.messages)?;
     let wrong = |why: &str| Refusal::new(Stage::Caller, Reason::BadSignature).because(why);
     let key = peer.keys.get(&batch.key_id).ok_or_else(|| wrong("the signing key is not one of the party record"))?;
     let signature = Signature { key_id: &batch.key_id, key, bytes: &batch.signature };
     let signed = verify_batch(parties, &numbered, signature).map_err(|_| wrong("the batch was altered, or meant for another"))?;
-    let parcel = Parcel { parties, messages: &batch.messages, numbered: &numbered, signed: &signed };
-    let verdicts = judge(door, guest, &parcel).await;
-    let answers: Vec<_> = numbered.iter().zip(verdicts).map(|(numbered, verdict)| answer(*numbered, &verdict)).collect();
-    let us = Parties { sender: parties.receiver.clone(), receiver: parties.sender.clone(), incarnation: door.ports.incarnation };
+    Ok(Parcel { parties, messages: &batch.messages, numbered, signed })
+}
+
+/// Hands a batch to the desk and signs what became of it; with the leaf hashes of our own entries, when the sender reads them.
+async fn take(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>, states_leaf: bool) -> pb::Acknowledgement {
+    let receipts = judge(door, guest, parcel).await;
+    let answers = parcel.numbered.iter().zip(receipts).map(|(numbered, receipt)| {
+        let answer = answer(*numbered, &receipt);
+        Answer { leaf: receipt.leaf.filter(|_| states_leaf), ..answer }
+    });
+    let answers: Vec<_> = answers.collect();
+    let Parties { sender, receiver, .. } = parcel.parties;
+    let us = Parties { sender: receiver.clone(), receiver: sender.clone(), incarnation: door.ports.incarnation };
     let signed = sign_answers(&us, &answers, door.ports.signer.as_ref());
     let results = answers.iter().map(Answer::to_wire).collect();
-    Ok(pb::Acknowledgement { results, key_id: signed.key_id, signature: signed.signature })
+    pb::Acknowledgement { results, key_id: signed.key_id, signature: signed.signature }
 }
 
 /// Size and numbering, before anything is hashed.
@@ -155,8 +160,8 @@ fn check_size(messages: &[pb::NumberedMessage]) -> Result<Vec<Numbered>, Refusal
 struct Parcel<'a> {
     parties: &'a Parties,
     messages: &'a [pb::NumberedMessage],
-    numbered: &'a [Numbered],
-    signed: &'a SignedList,
+    numbered: Vec<Numbered>,
+    signed: SignedList,
 }
 
 impl Parcel<'_> {
@@ -181,37 +186,38 @@ impl Parcel<'_> {
     }
 }
 
-/// The desk's verdicts. When it fails on a batch, message by message, so that one message never holds back the others.
-async fn judge(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>) -> Vec<Verdict> {
+/// The desk's receipts. When it fails on a batch, message by message, so that one message never holds back the others.
+async fn judge(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>) -> Vec<Receipt> {
     let all: Vec<_> = (0..parcel.messages.len()).map(|index| parcel.delivery(index)).collect();
-    if let Some(verdicts) = receive(door, guest, all).await {
-        return verdicts;
+    if let Some(receipts) = receive(door, guest, all).await {
+        return receipts;
     }
-    let mut verdicts = Vec::with_capacity(parcel.messages.len());
+    let mut receipts = Vec::with_capacity(parcel.messages.len());
     for index in 0..parcel.messages.len() {
-        let alone = receive(door, guest, vec![parcel.delivery(index)]).await.and_then(|mut verdicts| verdicts.pop());
+        let alone = receive(door, guest, vec![parcel.delivery(index)]).await.and_then(|mut receipts| receipts.pop());
         if alone.is_none() {
             tracing::error!(peer = %parcel.parties.sender, number = parcel.messages[index].number, "a message cannot be judged");
         }
-        verdicts.push(alone.unwrap_or_else(|| Verdict::Later(Refusal::new(Stage::Store, Reason::Internal))));
+        let failed = || Receipt { verdict: Verdict::Later(Refusal::new(Stage::Store, Reason::Internal)), leaf: None };
+        receipts.push(alone.unwrap_or_else(failed));
     }
-    verdicts
+    receipts
 }
 
 /// One call of the desk in a task of its own, so that a panic ends here and nothing is dropped half way; `None` when it failed.
-async fn receive(door: &FederationDoor, guest: &Guest, deliveries: Vec<Delivery>) -> Option<Vec<Verdict>> {
+async fn receive(door: &FederationDoor, guest: &Guest, deliveries: Vec<Delivery>) -> Option<Vec<Receipt>> {
     let (desk, caller, expected) = (Arc::clone(&door.ports.desk), guest.caller.clone(), deliveries.len());
     let task = tokio::spawn(async move { desk.receive(&caller, deliveries).await });
-    task.await.ok().filter(|verdicts| verdicts.len() == expected)
+    task.await.ok().filter(|receipts| receipts.len() == expected)
 }
 
-fn answer((number, hash): Numbered, verdict: &Verdict) -> Answer {
-    let (outcome, refusal) = match verdict {
+fn answer((number, hash): Numbered, receipt: &Receipt) -> Answer {
+    let (outcome, refusal) = match &receipt.verdict {
         Verdict::Accepted => (Outcome::Accepted, None),
         Verdict::Refused(refusal) => (Outcome::Refused, Some(refusal)),
         Verdict::Later(refusal) => (Outcome::Later, Some(refusal)),
     };
     let reason = refusal.map(|refusal| refusal.reason.code().to_owned()).unwrap_or_default();
     let detail = refusal.map(Answer::detail_of).unwrap_or_default();
-    Answer { number, hash, outcome, reason, detail }
+    Answer { number, hash, outcome, reason, detail, leaf: receipt.leaf }
 }

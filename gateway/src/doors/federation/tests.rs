@@ -27,7 +27,7 @@ struct Client {
 }
 
 fn hello() -> pb::Hello {
-    pb::Hello { sender: org(1).to_string(), receiver: org(2).to_string(), incarnation: 1 }
+    pb::Hello { sender: org(1).to_string(), receiver: org(2).to_string(), incarnation: 1, reads_leaf_hashes: true }
 }
 
 /// Opens a stream with the certificate of `certificate`; the Hello is still to be said.

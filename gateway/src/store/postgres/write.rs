@@ -302,11 +302,11 @@ async fn write_received(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), 
     }
     // WITH ORDINALITY: the arrival is numbered in the order of the plan.
     sqlx::query(
-        "INSERT INTO inbox (peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, at) \
-         SELECT peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, at \
+        "INSERT INTO inbox (peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, leaf, at) \
+         SELECT peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, leaf, at \
          FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[], $9::bytea[], \
-         $10::text[], $11::bigint[]) WITH ORDINALITY \
-         AS k (peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, at, place) ORDER BY place",
+         $10::text[], $11::bytea[], $12::bigint[]) WITH ORDINALITY \
+         AS k (peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, leaf, at, place) ORDER BY place",
     )
     .bind(list(rows, |m| m.peer.as_str()))
     .bind(list(rows, |m| m.message.to_string()))
@@ -318,6 +318,7 @@ async fn write_received(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), 
     .bind(list(rows, |m| m.sealed.as_slice()))
     .bind(list(rows, |m| m.proof.as_slice()))
     .bind(list(rows, |m| m.outcome.as_str()))
+    .bind(list(rows, |m| m.leaf.as_ref().map(|leaf| leaf.0.as_slice())))
     .bind(list(rows, |m| nanos(m.at)))
     .execute(conn)
     .await?;

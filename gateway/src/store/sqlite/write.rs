@@ -329,8 +329,8 @@ async fn write_records(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(
 
 async fn write_messages(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static INBOX: LazyLock<Rows> = LazyLock::new(|| {
-        let head = "INSERT INTO inbox (peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, at) SELECT * FROM";
-        Rows::new(head, 11, "")
+        let head = "INSERT INTO inbox (peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, leaf, at) SELECT * FROM";
+        Rows::new(head, 12, "")
     });
     static OUTBOX: LazyLock<Rows> = LazyLock::new(|| {
         let head = "INSERT INTO outbox (peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, state, queued, \
@@ -350,7 +350,7 @@ async fn write_messages(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<
         .run(conn, &plan.received, |query, m| {
             let query = query.bind(m.peer.to_string()).bind(m.message.to_string()).bind(int(m.number)).bind(m.thread.clone());
             let query = query.bind(int(m.seq)).bind(m.kind.clone()).bind(m.hash.0.to_vec()).bind(m.sealed.clone());
-            query.bind(m.proof.clone()).bind(m.outcome.clone()).bind(nanos(m.at))
+            query.bind(m.proof.clone()).bind(m.outcome.clone()).bind(m.leaf.map(|leaf| leaf.0.to_vec())).bind(nanos(m.at))
         })
         .await?;
     OUTBOX

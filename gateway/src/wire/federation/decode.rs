@@ -29,7 +29,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, Refusal> {
         return Err(large.because(format!("{} bytes; at most {MAX_MESSAGE_BYTES}", bytes.len())));
     }
     let wire = pb::Message::decode(bytes).map_err(|_| Refusal::field("message", "expected a schakel.federation.v1.Message"))?;
-    let pb::Message { message_id, sender, receiver, thread, sequence, incarnation, covenant, clause, sent_time, body } = wire;
+    let pb::Message { message_id, sender, receiver, thread, sequence, incarnation, covenant, clause, sent_time, leaf_hash, body } = wire;
     let body = body.ok_or_else(|| Refusal::new(Stage::Door, Reason::UnsupportedMessage))?;
     if let pb::message::Body::Ask(pb::Ask { question: Some(pb::ask::Question::Anonymous(_)), .. }) = body {
         anonymous::check(bytes)?;
@@ -44,6 +44,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, Refusal> {
         covenant: covenant_ref(covenant)?,
         clause: name("clause", clause)?,
         sent: time("sent_time", sent_time)?,
+        leaf: if leaf_hash.is_empty() { None } else { Some(hash("leaf_hash", &leaf_hash)?) },
         body: decode_body(body)?,
     };
     check_thread(&message)?;

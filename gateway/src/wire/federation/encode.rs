@@ -24,6 +24,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         covenant: Some(covenant(&message.covenant)),
         clause: message.clause.clone(),
         sent_time: Some(time(message.sent)),
+        leaf_hash: message.leaf.map_or_else(Vec::new, |leaf| leaf.0.to_vec()),
         body: Some(body(&message.body)),
     };
     wire.encode_to_vec()

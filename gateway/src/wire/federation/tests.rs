@@ -150,9 +150,10 @@ fn custody() -> impl Strategy<Value = Body> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let envelope = (uuid(), org(), org(), uuid(), 1_u64..1 << 63, 0_u64..1 << 63, 1_u32.., digest(), moment());
+    let stated = (digest(), option::of(digest()));
+    let envelope = (uuid(), org(), org(), uuid(), 1_u64..1 << 63, 0_u64..1 << 63, 1_u32.., stated, moment());
     (envelope, prop_oneof![expertise(), custody()]).prop_map(
-        |((id, sender, receiver, thread, seq, incarnation, version, hash, sent), body)| {
+        |((id, sender, receiver, thread, seq, incarnation, version, (hash, leaf), sent), body)| {
             let thread = match &body {
                 Body::Ask(ask) => match &ask.about {
                     AskAbout::Nobody { .. } => ask.consultation.to_string(),
@@ -161,7 +162,8 @@ fn message() -> impl Strategy<Value = Message> {
                 _ => thread.to_string(),
             };
             let covenant = CovenantRef { id: "gelderland".parse().unwrap(), version, hash };
-            Message { id: MessageId::new(id), sender, receiver, thread, seq, incarnation, covenant, clause: "3.2".to_owned(), sent, body }
+            let (id, clause) = (MessageId::new(id), "3.2".to_owned());
+            Message { id, sender, receiver, thread, seq, incarnation, covenant, clause, sent, leaf, body }
         },
     )
 }
@@ -180,6 +182,7 @@ fn good() -> pb::Message {
         covenant: Some(ty::CovenantRef { covenant: "gelderland".to_owned(), version: 1, hash: vec![7; 32] }),
         clause: "3.2".to_owned(),
         sent_time: Some(at),
+        leaf_hash: vec![9; 32],
         body: Some(pb::message::Body::Ask(pb::Ask {
             consultation_id: id,
             service: "crisisdienst".to_owned(),
@@ -236,7 +239,7 @@ proptest! {
 
 #[test]
 fn each_wrong_field_of_the_envelope_is_named() {
-    let spoil: [(&str, fn(&mut pb::Message)); 12] = [
+    let spoil: [(&str, fn(&mut pb::Message)); 13] = [
         ("message_id", |m| m.message_id = "7".to_owned()),
         ("sender", |m| m.sender = "ura:1".to_owned()),
         ("receiver", |m| m.receiver.clear()),
@@ -248,6 +251,7 @@ fn each_wrong_field_of_the_envelope_is_named() {
         ("covenant.version", |m| m.covenant.as_mut().unwrap().version = 0),
         ("clause", |m| m.clause = "3\n2".to_owned()),
         ("sent_time", |m| m.sent_time.as_mut().unwrap().nanos = -1),
+        ("leaf_hash", |m| m.leaf_hash.truncate(31)),
         ("UNSUPPORTED_MESSAGE", |m| m.body = None),
     ];
 
@@ -337,17 +341,22 @@ fn a_field_of_a_newer_version_in_the_envelope_is_passed_over() {
 /// One message of every kind, as version 1 writes it: `kind hex`. The content is invented by a generator. A line is never changed: another
 /// gateway may hold these bytes as proof. A later version adds its own file beside it.
 const GOLDEN_V1: &str = include_str!("golden/v1.txt");
+/// The same with the leaf hash of the sender's entry.
+const GOLDEN_V1_LEAF: &str = include_str!("golden/v1-leaf.txt");
 
 #[test]
 fn invariant_10_every_released_wire_version_keeps_golden_bytes() {
-    let golden: Vec<(&str, Vec<u8>)> =
-        GOLDEN_V1.lines().map(|line| line.split_once(' ').unwrap()).map(|(kind, hex)| (kind, bytes_of(hex))).collect();
+    for (text, states_leaf) in [(GOLDEN_V1, false), (GOLDEN_V1_LEAF, true)] {
+        let golden: Vec<(&str, Vec<u8>)> =
+            text.lines().map(|line| line.split_once(' ').unwrap()).map(|(kind, hex)| (kind, bytes_of(hex))).collect();
 
-    for (kind, bytes) in &golden {
-        let message = decode(bytes).unwrap_or_else(|refusal| panic!("{kind}: {refusal}"));
-        assert_eq!((message.body.kind(), &encode(&message)), (*kind, bytes), "{kind}");
+        for (kind, bytes) in &golden {
+            let message = decode(bytes).unwrap_or_else(|refusal| panic!("{kind}: {refusal}"));
+            assert_eq!((message.body.kind(), &encode(&message)), (*kind, bytes), "{kind}");
+            assert_eq!(message.leaf.is_some(), states_leaf, "{kind}");
+        }
+        assert_eq!(golden.len(), 17, "one of every kind");
     }
-    assert_eq!(golden.len(), 17, "one of every kind");
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {

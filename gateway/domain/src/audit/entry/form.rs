@@ -2,10 +2,11 @@
 
 use std::fmt::{Arguments, Display};
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::parts::{Decision, Event, Object, User, UserKind};
-use super::{Entry, EntryError, FORMAT, MAX_OBJECTS, MAX_TEXT, MAX_USERS};
+use super::{Entry, EntryError, FORMAT, MAX_OBJECTS, MAX_SENT, MAX_TEXT, MAX_USERS};
 
 impl Entry {
     pub(super) fn check(&self) -> Result<(), EntryError> {
@@ -19,6 +20,7 @@ impl Entry {
         for (i, object) in self.objects.iter().enumerate() {
             object.check(format_args!("objects[{i}]"))?;
         }
+        ensure(self.sent.len() <= MAX_SENT, "sent", "at most 64 messages")?;
         text("source.gateway", &self.source.gateway)?;
         self.decision.check()?;
         let about_client = self.objects.iter().any(|object| object.relation.is_some() && object.consent.is_some());
@@ -81,11 +83,17 @@ impl Decision {
     }
 }
 
+/// A list that may be absent, also as null, as the optional fields may.
+pub(super) fn list_or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(value)?.unwrap_or_default())
+}
+
 /// Serde also reads a struct from an array; the format has objects only.
 pub(super) fn check_shape(value: &Value) -> Result<(), EntryError> {
     parts_are_objects("entry", value, &["event", "source", "decision", "peer", "custody"])?;
     parts_are_objects("decision", &value["decision"], &["covenant"])?;
-    for (list, parts) in [("users", &["responsible", "access_point"][..]), ("objects", &[])] {
+    ensure(value["sent"].as_array().is_none_or(|sent| !sent.is_empty()), "sent", "absent, or one to 64 messages")?;
+    for (list, parts) in [("users", &["responsible", "access_point"][..]), ("objects", &[]), ("sent", &[])] {
         for item in value[list].as_array().into_iter().flatten() {
             parts_are_objects(list, item, parts)?;
         }

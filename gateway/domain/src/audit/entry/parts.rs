@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::event::{Action, EventCode, Outcome};
-use crate::id::{Hash, OrgId};
+use crate::id::{Hash, MessageId, OrgId};
 
 /// 7.2: the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,10 +266,13 @@ pub struct Peer {
     /// SHA-256 of the public key (SPKI) its TLS certificate had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<Hash>,
+    /// Id of the message the peer sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<MessageId>,
     /// Hash of the message the peer sent. Never the hash of a message of ours that carries this entry's own leaf hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Hash>,
-    /// The leaf hash of the peer's own entry, as its message or receipt states it.
+    /// The leaf hash of the peer's own entry, as its message states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<Hash>,
 }
@@ -278,8 +281,17 @@ impl Peer {
     /// An organisation, with nothing said about it yet.
     #[must_use]
     pub fn new(org: OrgId) -> Self {
-        Self { org, tls_key: None, message: None, leaf: None }
+        Self { org, tls_key: None, message_id: None, message: None, leaf: None }
     }
+}
+
+/// A message that an act sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Its id.
+    pub id: MessageId,
+    /// To whom.
+    pub to: OrgId,
 }
 
 /// Custody epochs around the event.

@@ -1,0 +1,86 @@
+//! What the desk keeps and tells of cosigning: evidence against a log that contradicts itself, and alarms. Cosigning itself writes nothing.
+
+use futures_util::future::BoxFuture;
+use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
+use schakel_domain::audit::event::EventCode;
+use schakel_domain::id::Hash;
+use schakel_domain::refusal::{Reason, Refusal, Stage};
+
+use super::Desk;
+use super::draft::{Draft, Stop, internal};
+use super::trace::{By, Party};
+use crate::cosigner::{Alarm, Alarmed};
+use crate::store::{Expect, Kind, Page, Record};
+use crate::witness::{Evidence, Evident};
+
+/// Beginning of the ids of records ([`Kind::Gateway`]) with evidence.
+const EVIDENCE: &str = "fork/";
+/// Most pieces of evidence that are kept: one proves as much as a thousand.
+const MAX_EVIDENCE: u32 = 64;
+
+impl Evident for Desk {
+    fn fork_found(&self, evidence: Evidence) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            tracing::error!(peer = %evidence.org, "a peer's log contradicts itself; both signed heads are kept");
+            if let Err(refusal) = self.again_and_again(|| self.keep_evidence(&evidence)).await {
+                tracing::error!(%refusal, "the evidence could not be kept");
+            }
+        })
+    }
+}
+
+impl Alarmed for Desk {
+    fn alarm(&self, alarm: Alarm) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let told = self.again_and_again(|| async {
+                let mut draft = Draft::new(self);
+                let (kind, about) = match &alarm {
+                    Alarm::Late => ("log.cosigning-late", None),
+                    Alarm::Restored => ("log.cosigned", None),
+                    Alarm::OffersHeld => ("log.offers-held", None),
+                    Alarm::Skew(peer) => ("peer.clock-skew", Some(peer)),
+                    Alarm::Contradicted(peer) => ("log.contradicted", Some(peer)),
+                };
+                draft.event(kind, about.map_or_else(|| "log".to_owned(), |peer| format!("peers/{peer}")), "alarm");
+                draft.commit().await.map(drop)
+            });
+            tracing::error!(?alarm, "cosigning");
+            if let Err(refusal) = told.await {
+                tracing::error!(%refusal, "an alarm could not be made an event");
+            }
+        })
+    }
+}
+
+impl Desk {
+    async fn keep_evidence(&self, evidence: &Evidence) -> Result<(), Stop> {
+        let id = format!("{EVIDENCE}{}/{}", evidence.org, Hash::sha256(evidence.given.as_bytes()));
+        let known = self.evidence().await.map_err(Stop::from)?;
+        if known.len() >= MAX_EVIDENCE as usize || known.iter().any(|record| record.id == id) {
+            return Ok(());
+        }
+        let mut draft = Draft::new(self);
+        let clear = serde_json::to_string(evidence).map_err(|_| internal("writing evidence"))?;
+        draft.commit.expect.push(Expect { kind: Kind::Gateway, id: id.clone(), version: 0 });
+        draft.commit.put.push(Record { kind: Kind::Gateway, id, version: 1, parent: None, open: false, alias: None, clear, sealed: None });
+        let clock = self.clock();
+        let object = Object::new("log", "organization", evidence.org.as_str(), NO_PROTOCOL);
+        let decision =
+            Decision::denied("log-forked", "Twee ondertekende standen van dit logboek spreken elkaar tegen; beide zijn bewaard.");
+        let by = By { caller: &clock, actor: None, second: None };
+        self.note(&mut draft, EventCode::LogForked, by, object, decision, Some(Party::from(&evidence.org)));
+        draft.event("peer.log-forked", format!("peers/{}", evidence.org), "alarm");
+        draft.commit().await.map(drop)
+    }
+
+    /// The evidence kept.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn evidence(&self) -> Result<Vec<Record>, Refusal> {
+        let page = Page { open_only: false, after: EVIDENCE.to_owned(), limit: MAX_EVIDENCE };
+        let found = self.parts.store.records(Kind::Gateway, page).await;
+        let found = found.map_err(|_| Refusal::new(Stage::Store, Reason::StoreUnavailable))?;
+        Ok(found.into_iter().filter(|record| record.id.starts_with(EVIDENCE)).collect())
+    }
+}
