@@ -119,7 +119,10 @@ pub struct Running {
 impl Running {
     /// Resolves when the store broke in a way that only a restart mends: the process must then end at once.
     pub async fn fatal(&self) {
-        self.fatal.fatal().await;
+        tokio::select! {
+            _why = self.fatal.fatal() => {}
+            _why = self.ledger.fatal() => {}
+        }
     }
 
     /// Closes the doors, finishes what is under way and lets go of the store. Streams that would last (a peer's exchange, somebody who

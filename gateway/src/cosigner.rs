@@ -97,6 +97,8 @@ impl fmt::Debug for Cosigner {
 struct State {
     /// Size of the head that each witness holds of ours.
     sizes: BTreeMap<OrgId, u64>,
+    /// Witnesses were asked since the last pause.
+    asked: bool,
     /// Alarms that stand.
     standing: BTreeSet<Alarm>,
 }
@@ -153,6 +155,10 @@ impl Cosigner {
             let terms = self.terms();
             match self.round().await {
                 Ok(true) => {
+                    // However fast the log grows, witnesses are asked once in an interval.
+                    if self.with(|state| std::mem::take(&mut state.asked)) {
+                        tokio::time::sleep(pause(&terms)).await;
+                    }
                     if heads.changed().await.is_err() {
                         return;
                     }
@@ -179,6 +185,7 @@ impl Cosigner {
         };
         let (version, cosigned) = kept(&*self.ports.store, self.ports.ledger.vkey()).await?;
         if cosigned.is_none_or(|cosigned| cosigned.checkpoint.size < newest.checkpoint.size) {
+            self.with(|state| state.asked = true);
             let asked: BTreeMap<&OrgId, &Vkey> = terms.iter().flat_map(|terms| &terms.witnesses).collect();
             let answers = asked.into_iter().map(|(org, vkey)| async { (org.clone(), self.ask(org, vkey, &newest).await) });
             let lines: BTreeMap<OrgId, SignatureLine> =

@@ -16,6 +16,7 @@ pub mod anchor;
 pub mod cli;
 pub mod export;
 pub mod fault;
+pub mod fsck;
 mod grow;
 mod nodes;
 pub mod receipts;
@@ -62,6 +63,8 @@ pub struct Ledger {
     tree: Mutex<Tree>,
     newest: watch::Sender<Option<Arc<Signed>>>,
     fault: watch::Sender<Option<LedgerFault>>,
+    /// An fsync of the anchor failed: nothing that this process holds of the disk can be trusted.
+    fatal: watch::Sender<Option<String>>,
 }
 
 impl Ledger {
@@ -80,6 +83,7 @@ impl Ledger {
             tree: Mutex::new(Tree::default()),
             newest: watch::Sender::new(None),
             fault: watch::Sender::new(None),
+            fatal: watch::Sender::new(None),
         };
         match ledger.load().await {
             Ok(()) => {}
@@ -165,6 +169,14 @@ impl Ledger {
     #[must_use]
     pub fn faults(&self) -> watch::Receiver<Option<LedgerFault>> {
         self.fault.subscribe()
+    }
+
+    /// Waits until the head outside the database could not be synced, and says why: the process must then stop at once.
+    pub async fn fatal(&self) -> String {
+        let mut fatal = self.fatal.subscribe();
+        let found = fatal.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        // The sender lives as long as this ledger.
+        found.unwrap_or_default()
     }
 
     /// The public key that auditors and peers need.

@@ -21,7 +21,7 @@ use crate::store::{Commit, Expect, Kind, Record, Store, StoreError};
 /// How often a head is judged again because another replica kept one meanwhile.
 const ATTEMPTS: u32 = 4;
 
-/// Two heads of one log of which neither follows from the other, each signed by the log.
+/// Two heads of one log, each signed by it, of which the second was not shown to extend the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {

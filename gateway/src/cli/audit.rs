@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use schakel_domain::audit::note::Vkey;
+use schakel_domain::audit::policy::Policy;
 use schakel_domain::id::OrgId;
 
 use super::{Failure, Globals, Verdict};
+use crate::agreements::Agreements;
 use crate::config::{Config, StoreKind, keys};
+use crate::desk::Desk;
+use crate::ledger::anchor::Anchor;
 use crate::ledger::cli::{Exit, Show, Voice, export, show, verify};
 use crate::ledger::export::nothing;
+use crate::ledger::fsck::fsck;
 use crate::ledger::reconcile::reconcile;
 use crate::store::{Store, postgres, sqlite};
 
@@ -50,6 +55,16 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Rebuild the tree and compare everything that speaks of it: derived hashes, signed heads, the head outside the database, cosignatures
+    Fsck,
+    /// The log's public keys, as the text of a party record names them
+    Keys,
+    /// Whose cosignatures make a log believable, by the covenants held here: for schakel-verify --policy
+    Policy {
+        /// Of this organisation's log; without it our own
+        #[arg(long, value_name = "ORGANIZATION")]
+        of: Option<OrgId>,
+    },
     /// Pair two logs, message by message: two exported folders, or one and the own log (--config)
     Reconcile {
         /// Exported folders
@@ -70,7 +85,7 @@ pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::new)?;
     let exit = runtime.block_on(async {
         let store = open(&config).await?;
-        let exit = told(args.command, &*store, &vkey, &config.organization, globals).await;
+        let exit = told(args.command, &*store, &vkey, &config, globals).await;
         store.close().await;
         exit
     })?;
@@ -102,7 +117,14 @@ async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     }
 }
 
-async fn told(command: Command, store: &dyn Store, vkey: &Vkey, org: &OrgId, globals: &Globals) -> Result<Exit, Failure> {
+/// The covenants and party records in the store, as this organisation sees them.
+async fn agreements(store: &dyn Store, config: &Config, of: &OrgId) -> Result<Agreements, Failure> {
+    let roots = config.keys.root.iter().map(|path| keys::read_public(path)).collect::<Result<Vec<_>, _>>().map_err(Failure::new)?;
+    let held = Desk::read_agreements(store, &config.organization, roots).await.map_err(Failure::new)?;
+    Ok(Agreements::new(of.clone(), held))
+}
+
+async fn told(command: Command, store: &dyn Store, vkey: &Vkey, config: &Config, globals: &Globals) -> Result<Exit, Failure> {
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let mut voice = Voice { out: &mut out, err: &mut err, lang: globals.lang(), json: globals.json };
     Ok(match command {
@@ -112,6 +134,28 @@ async fn told(command: Command, store: &dyn Store, vkey: &Vkey, org: &OrgId, glo
             verify(store, vkey, earlier.as_deref(), &mut voice).await
         }
         Command::Export { out } => export(store, vkey, &out, &nothing, &mut voice).await,
-        Command::Reconcile { folders } => reconcile(Some((store, org.clone(), jiff::Timestamp::now())), &folders, &mut voice).await,
+        Command::Reconcile { folders } => {
+            reconcile(Some((store, config.organization.clone(), jiff::Timestamp::now())), &folders, &mut voice).await
+        }
+        Command::Keys => {
+            let cosigner = keys::read_cosigner(&config.keys.log, &config.organization).map_err(Failure::new)?;
+            println!("[log]\nkey = \"{vkey}\"\ncosigner = \"{}\"", cosigner.vkey());
+            Exit::Fine
+        }
+        Command::Policy { of } => {
+            let of = of.unwrap_or_else(|| config.organization.clone());
+            let agreements = agreements(store, config, &of).await?;
+            let key = agreements.log_key(&of).ok_or_else(|| Failure::new(format!("the party record of {of} names no log key")))?;
+            // Where several covenants ask, the one that asks for most.
+            let terms = agreements.cosigning(jiff::Timestamp::now()).into_iter().max_by_key(|terms| terms.quorum);
+            let (quorum, witnesses) =
+                terms.map_or((0, Vec::new()), |terms| (terms.quorum, terms.witnesses.into_values().collect::<Vec<_>>()));
+            print!("{}", Policy::text(&key, &witnesses, quorum));
+            Exit::Fine
+        }
+        Command::Fsck => {
+            let terms = agreements(store, config, &config.organization).await?.cosigning(jiff::Timestamp::now());
+            fsck(store, vkey, &Anchor::new(config.data.join("checkpoint")), &terms, &mut voice).await
+        }
     })
 }

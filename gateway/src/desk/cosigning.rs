@@ -3,8 +3,7 @@
 use futures_util::future::BoxFuture;
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
-use schakel_domain::id::Hash;
-use schakel_domain::refusal::{Reason, Refusal, Stage};
+use schakel_domain::id::{Hash, OrgId};
 
 use super::Desk;
 use super::draft::{Draft, Stop, internal};
@@ -15,8 +14,8 @@ use crate::witness::{Evidence, Evident};
 
 /// Beginning of the ids of records ([`Kind::Gateway`]) with evidence.
 const EVIDENCE: &str = "fork/";
-/// Most pieces of evidence that are kept: one proves as much as a thousand.
-const MAX_EVIDENCE: u32 = 64;
+/// Most pieces of evidence that are kept against one organisation: one proves as much as a thousand.
+const MAX_EVIDENCE: u32 = 16;
 
 impl Evident for Desk {
     fn fork_found(&self, evidence: Evidence) -> BoxFuture<'_, ()> {
@@ -55,8 +54,8 @@ impl Alarmed for Desk {
 impl Desk {
     async fn keep_evidence(&self, evidence: &Evidence) -> Result<(), Stop> {
         let id = format!("{EVIDENCE}{}/{}", evidence.org, Hash::sha256(evidence.given.as_bytes()));
-        let known = self.evidence().await.map_err(Stop::from)?;
-        if known.len() >= MAX_EVIDENCE as usize || known.iter().any(|record| record.id == id) {
+        let known = self.evidence_against(&evidence.org).await?;
+        if known.len() >= MAX_EVIDENCE as usize || known.contains(&id) {
             return Ok(());
         }
         let mut draft = Draft::new(self);
@@ -73,14 +72,11 @@ impl Desk {
         draft.commit().await.map(drop)
     }
 
-    /// The evidence kept.
-    ///
-    /// # Errors
-    /// `STORE_UNAVAILABLE`.
-    pub async fn evidence(&self) -> Result<Vec<Record>, Refusal> {
-        let page = Page { open_only: false, after: EVIDENCE.to_owned(), limit: MAX_EVIDENCE };
-        let found = self.parts.store.records(Kind::Gateway, page).await;
-        let found = found.map_err(|_| Refusal::new(Stage::Store, Reason::StoreUnavailable))?;
-        Ok(found.into_iter().filter(|record| record.id.starts_with(EVIDENCE)).collect())
+    /// Ids of the evidence kept against one organisation.
+    async fn evidence_against(&self, org: &OrgId) -> Result<Vec<String>, Stop> {
+        let of = format!("{EVIDENCE}{org}/");
+        let page = Page { open_only: false, after: of.clone(), limit: MAX_EVIDENCE };
+        let found = self.parts.store.records(Kind::Gateway, page).await?;
+        Ok(found.into_iter().map(|record| record.id).filter(|id| id.starts_with(&of)).collect())
     }
 }

@@ -44,10 +44,11 @@ impl Anchor {
     /// Replaces it.
     ///
     /// # Errors
-    /// When it cannot be written durably; the old one then still stands.
-    pub async fn write(&self, note: &str) -> io::Result<()> {
+    /// [`Unwritten`]; the old one then still stands.
+    pub async fn write(&self, note: &str) -> Result<(), Unwritten> {
         let (path, note) = (self.path.clone(), note.to_owned());
-        tokio::task::spawn_blocking(move || replace(&path, note.as_bytes())).await.map_err(io::Error::other)?
+        let written = tokio::task::spawn_blocking(move || put(&path, note.as_bytes())).await;
+        written.unwrap_or_else(|error| Err(Unwritten::NotNow(io::Error::other(error))))
     }
 }
 
@@ -57,15 +58,33 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Why a checkpoint is not in the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// It could not be written, as on a full disk: the next one may.
+    #[error(transparent)]
+    NotNow(io::Error),
+    /// It was written and could not be synced: what the disk holds is no longer known, and asking again would only seem to help.
+    #[error("fsync: {0}")]
+    Unsynced(io::Error),
+}
+
 /// Writes a file whole or not at all, durably: beside it, synced, renamed, and the folder synced.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(path, bytes).map_err(|error| match error {
+        Unwritten::NotNow(error) | Unwritten::Unsynced(error) => error,
+    })
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), Unwritten> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    sync_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside).map_err(Unwritten::NotNow)?;
+    file.write_all(bytes).map_err(Unwritten::NotNow)?;
+    file.sync_all().map_err(Unwritten::Unsynced)?;
+    std::fs::rename(&beside, path).map_err(Unwritten::NotNow)?;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_folder(folder).map_err(Unwritten::Unsynced)
 }
 
 /// Makes the names in a folder durable.

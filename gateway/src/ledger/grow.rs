@@ -9,6 +9,7 @@ use schakel_domain::audit::tiles::{TILE_LEVELS, WIDTH};
 use schakel_domain::audit::tree::Frontier;
 use schakel_domain::id::Hash;
 
+use super::anchor::Unwritten;
 use super::{Ledger, LedgerError, LedgerFault, Published, Signed, tile};
 use crate::store::{Commit, MAX_LEAVES, Store, StoreError};
 
@@ -177,6 +178,11 @@ impl Ledger {
         {
             // The database holds it, and an older anchor still shows an older database.
             tracing::warn!(%error, "the checkpoint could not be kept outside the database");
+            if matches!(error, Unwritten::Unsynced(_)) {
+                self.fatal.send_replace(Some(format!("the checkpoint outside the database: {error}")));
+                // Nobody is told of a head that may be gone after the restart.
+                return Arc::new(signed);
+            }
         }
         let signed = Arc::new(signed);
         self.newest.send_replace(Some(Arc::clone(&signed)));

@@ -5,6 +5,7 @@
 mod agreed;
 mod commands;
 mod consultations;
+mod cosigning;
 mod handovers;
 mod invariants;
 mod kit;
