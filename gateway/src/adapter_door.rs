@@ -6,8 +6,10 @@
 mod describe;
 pub mod file_drop;
 mod folder;
+mod status;
 
 pub use describe::{Describer, Profile};
+pub use status::{AdapterStatus, Way};
 
 use futures_util::future::BoxFuture;
 use schakel_adapters::Notice;
