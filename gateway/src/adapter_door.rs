@@ -9,7 +9,8 @@ mod folder;
 mod status;
 
 pub use describe::{Describer, Profile};
-pub use status::{AdapterStatus, Way};
+pub use status::AdapterStatus;
+use status::Way;
 
 use futures_util::future::BoxFuture;
 use schakel_adapters::Notice;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schakel_domain::view::AdapterView;
 
 /// What tells the time; never a safety rule's.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How one adapter stands. Cheap to ask: nothing is read from a disk or a store.
 pub struct AdapterStatus {
@@ -27,7 +27,7 @@ struct Now {
 
 /// Which way things go that are held up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub(super) enum Way {
     /// From the system to the gateway: commands.
     Inward,
     /// From the gateway to the system: notices.
@@ -42,18 +42,18 @@ impl AdapterStatus {
     }
 
     /// Something was taken from the system or handed to it.
-    pub fn worked(&self) {
+    pub(super) fn worked(&self) {
         let at = (self.clock)();
         self.change(|now| now.active = Some(at));
     }
 
     /// So many things the system has not taken yet.
-    pub fn waiting(&self, things: usize) {
+    pub(super) fn waiting(&self, things: usize) {
         self.change(|now| now.waiting = things.try_into().unwrap_or(u64::MAX));
     }
 
     /// What holds up one way, for operators; none when it goes on. Never a name of a file: those may name a client.
-    pub fn held_up(&self, way: Way, why: Option<&str>) {
+    pub(super) fn held_up(&self, way: Way, why: Option<&str>) {
         self.change(|now| match way {
             Way::Inward => now.inward = why.map(str::to_owned),
             Way::Outward => now.outward = why.map(str::to_owned),
