@@ -105,7 +105,7 @@ pub struct Expect {
 /// The stored outcome of an executed command: same key and same body give the same answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
-    /// Who asked and by which method; the key's scope.
+    /// By which method it was asked; a request id counts within it.
     pub scope: String,
     /// The caller's own key.
     pub request_id: String,

@@ -15,7 +15,7 @@ use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 
 use super::case::{not_lead, unchanged};
-use super::clock::{Action, respond_timer, transfer_timer};
+use super::clock::{Action, respond_timer, token_timer, transfer_timer};
 use super::draft::{Draft, Envelope, Stop, internal};
 use super::read::handover_name;
 use super::record::{CallNote, CaseNote, CaseRecord, ConsultationRecord, Doc, FactTimes, Ground, HandoverRecord, HandoverSealed, Side};
@@ -285,6 +285,7 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
         record.open = false;
         draft.clear_timer(respond_timer(record.offer));
         draft.clear_timer(transfer_timer(record.offer));
+        draft.clear_timer(token_timer(record.offer));
     };
     match fact {
         Fact::OfferMade(_) => draft.event("handover.offered", name, "offered"),
@@ -292,6 +293,8 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
         Fact::PledgeReserved(_) => {
             record.facts.accepted = Some(now);
             draft.clear_timer(respond_timer(record.offer));
+            let alarm = Action::TransferAwaited { offer: record.offer, again: 0 };
+            draft.timer(token_timer(record.offer), now + super::clock::TRANSFER_ALARM, &alarm);
             draft.event("handover.accepted", name, "accepted");
         }
         Fact::OfferDeclined(_, code) | Fact::PledgeReleased(_, code) => {
@@ -329,6 +332,7 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             draft.event(&format!("handover.{word}"), name, word);
         }
         Fact::BecameLead(_) => {
+            draft.clear_timer(token_timer(record.offer));
             case.clear.touch(now);
             draft.event("case.lead", super::case::case_name(case.clear.case), "lead");
         }
