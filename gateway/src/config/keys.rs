@@ -18,7 +18,7 @@ use schakel_domain::id::OrgId;
 use schakel_domain::signature::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
-use super::bounded;
+use crate::bounded;
 
 /// Largest key file, in bytes.
 const MAX_KEY_BYTES: usize = 4 << 10;

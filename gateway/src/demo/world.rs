@@ -25,6 +25,7 @@ use schakel_domain::signature::SecretKey;
 use zeroize::Zeroizing;
 
 use super::scenario::{OrgKey, Organization, Scenario};
+use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
 use crate::config::keys;
 use tokens::Issuer;
 pub use tokens::TokenRole;
@@ -209,7 +210,7 @@ fn sign_record(
     secrets: &Secrets,
     now: Timestamp,
 ) -> Result<(), WorldError> {
-    let identity = schakel_certs::profile::identity(&fs::read(&files.certificate)?)?;
+    let identity = schakel_certs::profile::identity(&bounded::read(&files.certificate, MAX_CERTIFICATE_BYTES)?)?;
     let (from, until) = (now - BACKDATE, now + LIFE);
     let line = TelephoneEntry { label: organization.line.clone(), number: organization.telephone.parse()? };
     let record = PartyRecord {
