@@ -10,6 +10,8 @@ use schakel_domain::party_record::PartyRecord;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "cli/asked.rs"]
+mod asked;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/covenant.rs"]

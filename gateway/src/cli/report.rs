@@ -105,20 +105,34 @@ impl Report {
         self
     }
 
+    /// The result for people.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether anything was wrong.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The result as the object that `--json` promises.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut object = json!({ "ok": self.verdict == Verdict::Fine });
+        if let (Some(into), Value::Object(fields)) = (object.as_object_mut(), &self.json) {
+            into.extend(fields.clone());
+        }
+        object
+    }
+
     /// Prints it in the form asked for.
     ///
     /// # Errors
     /// When stdout cannot be written.
     pub fn finish(self, globals: &Globals) -> Result<Verdict, Failure> {
-        let text = if globals.json {
-            let mut object = json!({ "ok": self.verdict == Verdict::Fine });
-            if let (Some(into), Value::Object(fields)) = (object.as_object_mut(), self.json) {
-                into.extend(fields);
-            }
-            format!("{object}\n")
-        } else {
-            self.text
-        };
+        let text = if globals.json { format!("{}\n", self.to_json()) } else { self.text };
         print(&text)?;
         Ok(self.verdict)
     }

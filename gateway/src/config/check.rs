@@ -322,6 +322,16 @@ impl Found<'_> {
         }
         self.key("keys.signing", &config.keys.signing, keys::read_private(&config.keys.signing).map(drop));
         self.key("keys.log", &config.keys.log, keys::read_log_signer(&config.keys.log, &config.organization).map(drop));
+        if let Err(error) = keys::read_log_vkey(&config.keys.log, &config.organization) {
+            self.warning(
+                "keys.log",
+                (
+                    &format!("zonder publieke helft kan niemand het logboek controleren ({error})."),
+                    &format!("nobody can check the log without its public half ({error})."),
+                ),
+                ("Zet het bestand .pub van `schakel keys new log` ernaast.", "Put the .pub file of `schakel keys new log` beside it."),
+            );
+        }
         for (at, path) in config.keys.root.iter().enumerate() {
             self.key(&format!("keys.root[{at}]"), path, keys::read_public(path).map(drop));
         }

@@ -205,8 +205,8 @@ async fn is_quiet(home: &Home) -> Result<bool, anyhow::Error> {
 /// The newest signed checkpoint of a gateway, and its log's public key.
 fn checkpoint(home: &Home) -> Result<Option<(Vec<u8>, schakel_domain::audit::note::Vkey)>, anyhow::Error> {
     let Ok(signed) = bounded::read(&home.data.join("checkpoint"), MAX_NOTE) else { return Ok(None) };
-    let signer = keys::read_log_signer(&home.dir.join("keys/log.key"), &home.id.parse()?)?;
-    Ok(Some((signed, signer.vkey().clone())))
+    let vkey = keys::read_log_vkey(&home.dir.join("keys/log.key"), &home.id.parse()?)?;
+    Ok(Some((signed, vkey)))
 }
 
 /// Has the stores judged by somebody who took no part.
