@@ -225,6 +225,10 @@ fn sources() -> Vec<(PathBuf, String)> {
 fn collect(folder: &Path, kinds: &[&str], files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() {
+            // What a package manager put there is not ours.
+            if entry.ends_with("node_modules") {
+                continue;
+            }
             collect(&entry, kinds, files);
         } else if entry.extension().is_some_and(|extension| kinds.iter().any(|kind| extension == *kind)) {
             files.push(entry);
