@@ -43,7 +43,7 @@ enum Command {
     Show {
         #[command(flatten)]
         door: Care,
-        /// `ZK-7F3KM` or the id
+        /// `ZK-7F3KD` or the id
         #[arg(value_name = "LABEL|ID")]
         case: Named,
     },
@@ -58,7 +58,7 @@ enum Command {
 struct Together {
     #[command(flatten)]
     door: Care,
-    /// `ZK-7F3KM` or the id
+    /// `ZK-7F3KD` or the id
     #[arg(value_name = "LABEL|ID")]
     case: Named,
     /// The second person: `local:7002`, or uzi:, big:, skj: and the number

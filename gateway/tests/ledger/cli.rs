@@ -63,7 +63,7 @@ async fn a_case_is_found_by_its_label_and_an_unknown_one_is_said_to_be_unknown()
         version: 1,
         parent: None,
         open: true,
-        alias: Some("ZK-7F3KM".to_owned()),
+        alias: Some("ZK-7F3KD".to_owned()),
         clear: "{}".to_owned(),
         sealed: None,
     };
@@ -71,7 +71,7 @@ async fn a_case_is_found_by_its_label_and_an_unknown_one_is_said_to_be_unknown()
     store.commit(Commit { expect, put: vec![record], ..Commit::default() }).await.unwrap();
     let ask = |case: &str| Show { case: Some(case.parse().unwrap()), ..Show::default() };
 
-    let known = show(&*store, &ask("zk-7f3km"), Lang::Nl).await.unwrap();
+    let known = show(&*store, &ask("zk-7f3kd"), Lang::Nl).await.unwrap();
     let unknown = show(&*store, &ask("ZK-00000"), Lang::Nl).await.unwrap_err();
 
     assert_eq!((known.verdict(), known.text().lines().count()), (Verdict::Fine, 3));

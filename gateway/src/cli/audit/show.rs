@@ -23,7 +23,7 @@ pub struct Show {
     pub from: Option<u64>,
     /// At most so many, 1 to [`MOST_SHOWN`].
     pub limit: u32,
-    /// Only those about one case: its id, or its label such as `ZK-7F3KM`.
+    /// Only those about one case: its id, or its label such as `ZK-7F3KD`.
     pub case: Option<Named>,
 }
 
