@@ -1,0 +1,12 @@
+//! Who may do what, crossed out in full and judged by a table that an auditor can read.
+//!
+//! `table` is the specification and knows nothing of the program. `situations` brings about every relation an organisation can have to a
+//! case, `requests` makes the request of every method, `front` is the way in: real doors, real tokens, a real desk. `matrix` goes
+//! through all cells, `fields` does the same for what may travel.
+
+mod fields;
+mod front;
+mod matrix;
+mod requests;
+mod situations;
+mod table;
