@@ -7,6 +7,7 @@ mod agreed;
 mod commands;
 mod consultations;
 mod handovers;
+mod incomplete;
 mod invariants;
 mod kit;
 mod operators;

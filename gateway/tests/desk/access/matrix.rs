@@ -7,95 +7,19 @@
 
 use std::collections::BTreeSet;
 
-use schakel::agreements::Held;
-use schakel::store::{Kind, Page};
+use prost::Message as _;
 use schakel::wire::status::to_refusal;
-use schakel_domain::audit::entry::Entry;
-use schakel_domain::refusal::Reason;
-use tonic::Status;
+use schakel_proto::Method;
+use schakel_proto::care::v1 as care;
 
-use super::front::Doors;
+use super::bench::{Bench, Heard};
 use super::requests::{Form, Request, forms};
-use super::situations::{Handles, Situations, WE};
+use super::situations::Handles;
 use super::table::Specification;
 use crate::kit::*;
 
 /// Cells of the matrix: it neither shrinks nor grows unseen.
 const CELLS: usize = 12_975;
-
-/// What somebody heard, and the entries it left.
-struct Heard {
-    answer: Result<Vec<u8>, Status>,
-    entries: Vec<Entry>,
-    commits: u64,
-}
-
-impl Heard {
-    /// `yes`, or the code of the reason. Let in to what is not on this bench is a yes.
-    fn verdict(&self) -> &'static str {
-        match self.answer.as_ref().map_err(|status| to_refusal(status).map(|refusal| refusal.reason)) {
-            Ok(_) | Err(Some(Reason::StoreUnavailable)) => "yes",
-            Err(Some(reason)) => reason.code(),
-            Err(None) => "no reason of ours",
-        }
-    }
-
-    /// Everything the caller and the log were told, with the ids that were asked for taken out.
-    fn shape(&self, asked: &Handles) -> String {
-        let told = match &self.answer {
-            Ok(bytes) => format!("{bytes:?}"),
-            Err(status) => format!("{:?} {} {:?}", status.code(), status.message(), to_refusal(status)),
-        };
-        let logged = serde_json::to_string(&self.entries).unwrap();
-        asked.ids().iter().fold(format!("{told} {logged}"), |text, id| text.replace(id, "(asked for)"))
-    }
-}
-
-/// Our gateway in all situations, and the doors to it.
-struct Bench {
-    situations: Situations,
-    held: Held,
-    gateway: Gateway,
-    doors: Doors,
-    key: u128,
-}
-
-impl Bench {
-    async fn new(standing: &str) -> Self {
-        let situations = Situations::bring_about().await;
-        let held = situations.held(standing);
-        let gateway = situations.region.at(WE).forked(held.clone());
-        let doors = Doors::new(org(WE), gateway.desk.clone());
-        Self { situations, held, gateway, doors, key: 0 }
-    }
-
-    /// Everything as it was before the last yes.
-    fn again(&mut self) {
-        self.gateway = self.situations.region.at(WE).forked(self.held.clone());
-        self.doors.behind(self.gateway.desk.clone());
-    }
-
-    async fn hear(&mut self, form: Form, caller: &str, about: &Handles, standing: &str) -> Heard {
-        self.key += 1;
-        let (before, commits) = (self.gateway.store.log_size().await.unwrap(), self.gateway.commits());
-        let answer = self.doors.call(caller, form.method, Request { form, about, standing, key: self.key }.bytes()).await;
-        let rows = self.gateway.store.entries(before, 10).await.unwrap();
-        let commits = self.gateway.commits() - commits;
-        Heard { answer, commits, entries: rows.iter().map(|row| Entry::parse(&row.entry.bytes).unwrap()).collect() }
-    }
-
-    /// Everything that a refusal must leave as it was: all but the log.
-    async fn state(&self) -> String {
-        let store = &self.gateway.store;
-        let mut state = format!("{:?} {:?} {:?}", store.event_range().await, store.next_due().await, store.outbox_peers().await);
-        for kind in [Kind::Case, Kind::Consultation, Kind::Handover, Kind::Gateway, Kind::Peer] {
-            let page = Page { open_only: false, after: String::new(), limit: 1_000 };
-            let records = store.records(kind, page).await.unwrap();
-            state.extend(records.iter().map(|record| format!("{} {},", record.id, record.version)));
-        }
-        state
-    }
-}
 
 /// Who calls a method in one standing: everybody where all are granted, else everybody the role lets in and one whom it does not.
 fn callers(specification: &Specification, form: Form, standing: &str) -> Vec<&'static str> {
@@ -184,6 +108,30 @@ async fn every_cell_of_the_access_matrix_is_as_the_table_says() {
     }
 
     assert_eq!(count, CELLS);
+}
+
+#[tokio::test]
+async fn an_offer_names_no_question_about_another_case_and_no_other_looks_different() {
+    let mut bench = Bench::new("granted").await;
+    let form = Form { method: Method::CareCreateHandover, name: "CreateHandover" };
+    let situations = bench.situations.of.clone();
+    let strange = situations["theirs"];
+    for (case, about) in &situations {
+        let growing = async |bench: &mut Bench, of: &Handles| {
+            let bytes = Request { form, about: of, standing: "granted", key: 1 }.bytes();
+            let mut request = care::CreateHandoverRequest::decode(bytes.as_slice()).unwrap();
+            request.consultation = format!("consultations/{}", about.consultation.0);
+            bench.hear_bytes(form, "worker", request.encode_to_vec()).await
+        };
+        let heard = growing(&mut bench, &situations["lead"]).await;
+        assert_eq!(heard.verdict(), "NOT_FOUND", "a question of `{case}`");
+        judge_entries(&heard, "NOT_FOUND", case);
+        judge_secrecy(&heard, "worker", &strange, case);
+        if ["asking", "helped"].contains(case) {
+            assert_eq!(growing(&mut bench, about).await.verdict(), "yes", "{case}: its own question");
+            bench.again();
+        }
+    }
 }
 
 #[test]
