@@ -101,7 +101,8 @@ impl Desk {
         let mut dossier = case.sealed.dossier.clone();
         dossier.age = dossier.age_on(today);
         if let Some(consultation) = offer.consultation {
-            self.find::<ConsultationRecord>(&consultation.to_string()).await?;
+            let asked: Doc<ConsultationRecord> = self.find(&consultation.to_string()).await?;
+            may_grow_out_of(&asked.clear, &case.clear)?;
         }
         let (to, grant, is_return) = self.receiver(&case, offer, &dossier, draft.now).await?;
         self.parts.agreements.may_start(&to, draft.now)?;
@@ -406,6 +407,14 @@ fn body(said: &Said<OrgId, OfferId, Hash>, case: &Doc<CaseRecord>, doc: &Doc<Han
             Body::Fence { epoch: custody::Epoch { term: term.clone(), step } }
         }
     })
+}
+
+/// An offer names a question about its own case, or one of ours about nobody in particular. Another would tell the receiver that two
+/// cases have to do with each other; it is answered like one that does not exist.
+fn may_grow_out_of(asked: &ConsultationRecord, case: &CaseRecord) -> Result<(), Refusal> {
+    let about_this = asked.case == Some(case.case);
+    let about_nobody = asked.case.is_none() && asked.side == Side::Sender;
+    if about_this || about_nobody { Ok(()) } else { Err(Refusal::new(Stage::State, Reason::NotFound)) }
 }
 
 /// Refuses what holds more than the clause's dataset.
