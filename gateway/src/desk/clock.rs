@@ -130,14 +130,7 @@ impl Desk {
     }
 
     async fn fire(&self, timer: &Timer) -> Result<(), Refusal> {
-        for _ in 0..super::ATTEMPTS {
-            match self.fire_once(timer).await {
-                Ok(()) => return Ok(()),
-                Err(Stop::Refused(refusal)) => return Err(refusal),
-                Err(Stop::Again) => tokio::task::yield_now().await,
-            }
-        }
-        Err(Refusal::new(schakel_domain::refusal::Stage::Store, schakel_domain::refusal::Reason::StoreUnavailable))
+        self.again_and_again(|| self.fire_once(timer)).await
     }
 
     async fn fire_once(&self, timer: &Timer) -> Result<(), Stop> {

@@ -17,7 +17,7 @@ use schakel::vault::{FileKey, Vault};
 use schakel::wire::federation;
 use schakel_domain::audit::entry::{Entry, Responsible};
 use schakel_domain::caller::{Caller, Role};
-use schakel_domain::command::{About, Ask, CareAct, Command, Offer, OperateAct, Read, ReadAct, Seen, Write};
+use schakel_domain::command::{About, Ask, CareAct, Command, Offer, OperateAct, Operation, Read, ReadAct, Seen, Write};
 use schakel_domain::covenant::{Book, Document, SignedCovenant};
 use schakel_domain::custody::DeclineCode;
 use schakel_domain::dossier::{
@@ -310,7 +310,7 @@ impl Gateway {
     }
 
     pub(crate) async fn operate(&self, act: OperateAct) -> Result<(), Refusal> {
-        self.desk.handle(&self.operator(), Command::Operate(act)).await.map(drop)
+        self.desk.operate_once(&self.operator(), &operation(act)).await.map(drop)
     }
 
     pub(crate) async fn open(&self, dossier: Dossier) -> CaseView {
@@ -644,10 +644,19 @@ fn folder() -> Arc<tempfile::TempDir> {
 
 /// A write under a key of its own.
 pub(crate) fn write(act: CareAct) -> Write<CareAct> {
+    Write { request: request_id(), body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor("w-1"), act }
+}
+
+fn request_id() -> RequestId {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let request = RequestId::new(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)));
-    Write { request, body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor("w-1"), act }
+    RequestId::new(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)))
+}
+
+/// An operator's write under a key of its own.
+pub(crate) fn operation(act: OperateAct) -> Operation {
+    let (request, body) = (request_id(), Hash::sha256(format!("{act:?}").as_bytes()));
+    Operation { request, body, person: PersonId::parse("local:o-1").unwrap(), act }
 }
 
 pub(crate) fn actor(person: &str) -> Actor {

@@ -19,7 +19,7 @@ fn stop(region: &Region) -> impl Future<Output = ()> {
     let (operator, reason) = (region.at(PACTUM).operator(), "storing".to_owned());
     async move {
         let act = OperateAct::Stop { peer: org(SEZ), reason };
-        pactum.handle(&operator, schakel_domain::command::Command::Operate(act)).await.unwrap();
+        pactum.operate_once(&operator, &operation(act)).await.unwrap();
     }
 }
 

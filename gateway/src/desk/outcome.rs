@@ -1,0 +1,172 @@
+//! What became of messages we sent, as the courier reports it: delivered, or parked with a void in their place.
+
+use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
+use schakel_domain::audit::event::EventCode;
+use schakel_domain::id::{CaseId, Hash, MessageId, OrgId};
+use schakel_domain::message::{Body, Message};
+use schakel_domain::refusal::Refusal;
+
+use super::Desk;
+use super::case::case_name;
+use super::consultation::consultation_name;
+use super::draft::{Draft, Stop, internal};
+use super::read::handover_name;
+use super::record::{Asking, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
+use super::trace::By;
+use crate::store::{Kind, OutboxChange, OutboxRow, OutboxState, Outgoing};
+
+/// Messages of one peer that it holds durably now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// Position towards the peer.
+    pub number: u64,
+    /// Encoded proof.
+    pub proof: Vec<u8>,
+}
+
+impl Desk {
+    /// The courier reports messages that the peer holds durably: the fact *delivered* on what they belong to.
+    ///
+    /// # Errors
+    /// When the store says no; the courier then reports again.
+    pub async fn delivered(&self, peer: &OrgId, messages: Vec<Delivered>) -> Result<(), Refusal> {
+        self.again_and_again(|| self.delivered_once(peer, &messages)).await
+    }
+
+    async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
+        let mut draft = Draft::new(self);
+        let mut handovers: std::collections::BTreeMap<String, Doc<HandoverRecord>> = std::collections::BTreeMap::new();
+        let mut consultations: std::collections::BTreeMap<String, Doc<ConsultationRecord>> = std::collections::BTreeMap::new();
+        for message in messages {
+            let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
+            draft.commit.outbox.push(OutboxChange {
+                peer: peer.clone(),
+                number: message.number,
+                state: OutboxState::Delivered,
+                reason: None,
+                proof: Some(message.proof.clone()),
+            });
+            let id = &row.message.subject.1;
+            match (row.message.subject.0, row.message.kind.as_str()) {
+                (Kind::Handover, "propose-handover") => {
+                    if !handovers.contains_key(id) {
+                        handovers.insert(id.clone(), self.find(id).await?);
+                    }
+                    if let Some(doc) = handovers.get_mut(id) {
+                        doc.clear.facts.delivered.get_or_insert(draft.now);
+                        draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
+                    }
+                }
+                (Kind::Consultation, "ask") => {
+                    if !consultations.contains_key(id) {
+                        consultations.insert(id.clone(), self.find(id).await?);
+                    }
+                    if let Some(doc) = consultations.get_mut(id) {
+                        facts_of(doc, peer).delivered.get_or_insert(draft.now);
+                        draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
+                    }
+                }
+                _ => {}
+            }
+        }
+        if draft.commit.outbox.is_empty() {
+            return Ok(());
+        }
+        for doc in handovers.values() {
+            draft.put(doc).await?;
+        }
+        for doc in consultations.values() {
+            draft.put(doc).await?;
+        }
+        draft.commit().await.map(drop)
+    }
+
+    /// The courier reports a message that the peer cannot accept: it is parked, a void takes its place, and people are alarmed.
+    ///
+    /// # Errors
+    /// When the store says no; the courier then reports again.
+    pub async fn parked(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Refusal> {
+        self.again_and_again(|| self.parked_once(peer, number, reason, proof.clone())).await
+    }
+
+    async fn parked_once(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Stop> {
+        let Some(row) = self.waiting_row(peer, number).await? else { return Ok(()) };
+        let mut draft = Draft::new(self);
+        draft.commit.outbox.push(OutboxChange {
+            peer: peer.clone(),
+            number,
+            state: OutboxState::Parked,
+            reason: Some(reason.to_owned()),
+            proof,
+        });
+        let message = self.sent_message(&row).await?;
+        // A void is refused only when its place was taken after all: then nothing is missing there.
+        if !matches!(message.body, Body::Void { .. }) {
+            self.put_void(&mut draft, &row, &message).await?;
+        }
+        match row.message.subject.0 {
+            Kind::Handover => {
+                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
+                doc.clear.facts.refused = Some(reason.to_owned());
+                draft.event("handover.parked", handover_name(&doc.clear), "parked");
+                draft.put(&doc).await?;
+            }
+            Kind::Consultation => {
+                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                facts_of(&mut doc, peer).refused = Some(reason.to_owned());
+                draft.event("consultation.parked", consultation_name(doc.clear.consultation), "parked");
+                draft.put(&doc).await?;
+            }
+            _ => {
+                if let Ok(case) = row.message.thread.parse::<CaseId>() {
+                    draft.event("case.parked", case_name(case), "parked");
+                }
+            }
+        }
+        let clock = self.clock();
+        let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
+        let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
+        self.note(&mut draft, EventCode::OutboxParked, By { caller: &clock, actor: None, second: None }, object, decision, Some(peer))?;
+        draft.commit().await.map(drop)
+    }
+
+    /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
+    pub(super) async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
+        let void = Message {
+            id: MessageId::new(self.parts.ids.uuid(draft.now)),
+            incarnation: self.incarnation(),
+            sent: draft.now,
+            body: Body::Void { replaces: message.id },
+            ..message.clone()
+        };
+        let bytes = crate::wire::federation::encode(&void);
+        let key = crate::vault::Vault::key_of(&row.message.sealed).map_err(|_| internal("finding the key of a message"))?;
+        draft.commit.send.push(Outgoing {
+            peer: row.message.peer.clone(),
+            message: void.id,
+            thread: void.thread,
+            seq: void.seq,
+            kind: void.body.kind().to_owned(),
+            hash: Hash::sha256(&bytes),
+            sealed: self.seal(key, &bytes).await?,
+            subject: row.message.subject.clone(),
+        });
+        Ok(())
+    }
+
+    async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {
+        let rows = self.parts.store.outbox(peer, OutboxState::Waiting, number.saturating_sub(1), 1).await?;
+        Ok(rows.into_iter().next().filter(|row| row.number == number))
+    }
+
+    pub(super) async fn sent_message(&self, row: &OutboxRow) -> Result<Message, Stop> {
+        let bytes = self.unseal(&row.message.sealed).await?;
+        crate::wire::federation::decode(&bytes).map_err(|_| internal("reading a message of our own"))
+    }
+}
+
+/// The facts of a question to one organisation; at a candidate, whose own answers have none, they go nowhere.
+pub(super) fn facts_of<'a>(doc: &'a mut Doc<ConsultationRecord>, org: &OrgId) -> &'a mut FactTimes {
+    debug_assert!(doc.clear.side == Side::Sender || matches!(doc.clear.asking, Asking::Candidate(_)));
+    &mut doc.clear.candidates.entry(org.clone()).or_default().facts
+}
