@@ -14,7 +14,7 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::Desk;
 use super::record::{Doc, Links, Shape};
-use crate::store::{Commit, Committed, Expect, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
+use crate::store::{Commit, Committed, Expect, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
 
 /// Why an attempt did not end in an answer.
 #[derive(Debug)]
@@ -67,6 +67,9 @@ pub(super) struct Envelope<'a> {
     /// The record it belongs to.
     pub subject: (crate::store::Kind, &'a str),
 }
+
+/// Bytes after which what need not be one commit goes on in another: far below what the store takes at once.
+const LARGE: usize = MAX_COMMIT_BYTES / 4;
 
 /// A command in the making.
 #[derive(Debug)]
@@ -142,6 +145,13 @@ impl<'d> Draft<'d> {
             subject: (envelope.subject.0, envelope.subject.1.to_owned()),
         });
         Ok(hash)
+    }
+
+    /// Whether it is time to commit this and go on in another draft: one commit has room for this and one more record of the largest kind.
+    pub(super) fn is_large(&self) -> bool {
+        let records = self.commit.put.iter().map(|record| record.clear.len() + record.sealed.as_ref().map_or(0, Vec::len));
+        let proofs = self.commit.outbox.iter().filter_map(|change| change.proof.as_ref()).map(Vec::len);
+        records.chain(proofs).sum::<usize>() > LARGE
     }
 
     /// Adds an entry to the log.

@@ -33,10 +33,10 @@ impl Desk {
         self.again_and_again(|| self.delivered_once(peer, &messages)).await
     }
 
+    /// Each message is a fact of its own, so that one acknowledgement may take several commits; what was committed before a failure is no
+    /// longer waiting when the courier reports again.
     async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
         let mut draft = Draft::new(self);
-        let mut handovers: std::collections::BTreeMap<String, Doc<HandoverRecord>> = std::collections::BTreeMap::new();
-        let mut consultations: std::collections::BTreeMap<String, Doc<ConsultationRecord>> = std::collections::BTreeMap::new();
         for message in messages {
             let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
             draft.commit.outbox.push(OutboxChange {
@@ -46,39 +46,41 @@ impl Desk {
                 reason: None,
                 proof: Some(message.proof.clone()),
             });
-            let id = &row.message.subject.1;
-            match (row.message.subject.0, row.message.kind.as_str()) {
-                (Kind::Handover, "propose-handover") => {
-                    if !handovers.contains_key(id) {
-                        handovers.insert(id.clone(), self.find(id).await?);
-                    }
-                    if let Some(doc) = handovers.get_mut(id) {
-                        doc.clear.facts.delivered.get_or_insert(draft.now);
-                        draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
-                    }
-                }
-                (Kind::Consultation, "ask") => {
-                    if !consultations.contains_key(id) {
-                        consultations.insert(id.clone(), self.find(id).await?);
-                    }
-                    if let Some(doc) = consultations.get_mut(id) {
-                        facts_of(doc, peer).delivered.get_or_insert(draft.now);
-                        draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
-                    }
-                }
-                _ => {}
+            self.note_delivered(&mut draft, &row).await?;
+            if draft.is_large() {
+                std::mem::replace(&mut draft, Draft::new(self)).commit().await?;
             }
         }
         if draft.commit.outbox.is_empty() {
             return Ok(());
         }
-        for doc in handovers.values() {
-            draft.put(doc).await?;
-        }
-        for doc in consultations.values() {
-            draft.put(doc).await?;
-        }
         draft.commit().await.map(drop)
+    }
+
+    /// The fact on what the message belongs to, once: an offer or question that was sent again is not delivered twice.
+    async fn note_delivered(&self, draft: &mut Draft<'_>, row: &OutboxRow) -> Result<(), Stop> {
+        let (kind, id) = (row.message.subject.0, row.message.subject.1.as_str());
+        if draft.commit.put.iter().any(|record| (record.kind, record.id.as_str()) == (kind, id)) {
+            return Ok(());
+        }
+        match (kind, row.message.kind.as_str()) {
+            (Kind::Handover, "propose-handover") => {
+                let mut doc: Doc<HandoverRecord> = self.find(id).await?;
+                if doc.clear.facts.delivered.replace(draft.now).is_none() {
+                    draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
+                    draft.put(&doc).await?;
+                }
+            }
+            (Kind::Consultation, "ask") => {
+                let mut doc: Doc<ConsultationRecord> = self.find(id).await?;
+                if facts_of(&mut doc, &row.message.peer).delivered.replace(draft.now).is_none() {
+                    draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
+                    draft.put(&doc).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The courier reports a message that the peer cannot accept: it is parked, a void takes its place, and people are alarmed.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod agreed;
+mod backlog;
 mod commands;
 mod consultations;
 mod handovers;
