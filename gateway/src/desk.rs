@@ -121,7 +121,6 @@ pub struct Desk {
     signals: Arc<Signals>,
     recovering: AtomicBool,
     incarnation: AtomicU64,
-    agreeing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Desk {
@@ -135,13 +134,7 @@ impl Desk {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let incarnation = AtomicU64::new(parts.incarnation);
-        Self {
-            parts,
-            signals: Arc::new(Signals::default()),
-            recovering: AtomicBool::new(false),
-            incarnation,
-            agreeing: tokio::sync::Mutex::new(()),
-        }
+        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), incarnation }
     }
 
     /// Executes one command of one known caller.

@@ -199,8 +199,9 @@ pub struct OutboxChange {
     pub peer: OrgId,
     /// Position towards this peer.
     pub number: u64,
-    /// New state. Only `Waiting` messages change; a change of any other is a [`StoreError::Conflict`], except the same state again, which
-    /// changes nothing. A number that was never given out is [`StoreError::Refused`].
+    /// New state. Only `Waiting` messages change, and `Delivered` ones back to `Waiting` when the peer lost them; a change of any other is a
+    /// [`StoreError::Conflict`], except the same state again, which changes nothing. A number that was never given out is
+    /// [`StoreError::Refused`].
     pub state: OutboxState,
     /// Reason code, for parked and cancelled.
     pub reason: Option<String>,
@@ -328,6 +329,9 @@ pub struct Commit {
     pub send: Vec<Outgoing>,
     /// Changes of messages sent before.
     pub outbox: Vec<OutboxChange>,
+    /// Numbers towards peers that are never given out, up to and including these: the peer holds messages of ours under them that this
+    /// store lacks. A number that was passed already changes nothing.
+    pub skip: Vec<(OrgId, u64)>,
     /// Entries for the log, in order.
     pub entries: Vec<NewEntry>,
     /// Events, in order.

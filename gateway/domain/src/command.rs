@@ -308,6 +308,11 @@ pub enum OperateAct {
         /// The peer.
         peer: OrgId,
     },
+    /// Declares that what this gateway lost was made good: it decides again.
+    EndRecovery {
+        /// What was done; no client's data.
+        reason: String,
+    },
 }
 
 impl CareAct {
@@ -361,6 +366,7 @@ impl OperateAct {
             OperateAct::Replay { .. } => Act::ReplayMessage,
             OperateAct::Stop { .. } => Act::StopPeer,
             OperateAct::Resume { .. } => Act::ResumePeer,
+            OperateAct::EndRecovery { .. } => Act::EndRecovery,
         }
     }
 }

@@ -14,7 +14,9 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::Desk;
 use super::record::{Doc, Links, Shape};
-use crate::store::{Commit, Committed, Expect, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
+use crate::store::{
+    Commit, Committed, Expect, Kind, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange,
+};
 
 /// Why an attempt did not end in an answer.
 #[derive(Debug)]
@@ -79,13 +81,15 @@ pub(super) struct Draft<'d> {
     pub now: Timestamp,
     /// What will be committed.
     pub commit: Commit,
+    /// A part of it could not be written: nothing of it may be.
+    broken: bool,
 }
 
 impl<'d> Draft<'d> {
     /// An empty draft at this moment.
     pub(super) fn new(desk: &'d Desk) -> Self {
         let now = desk.now();
-        Self { desk, now, commit: Commit { at: now, ..Commit::default() } }
+        Self { desk, now, commit: Commit { at: now, ..Commit::default() }, broken: false }
     }
 
     /// A new client key, stored with this draft.
@@ -113,6 +117,13 @@ impl<'d> Draft<'d> {
             sealed: Some(sealed),
         });
         Ok(())
+    }
+
+    /// Writes a record without a sealed part, at the version that was read.
+    pub(super) fn put_clear(&mut self, kind: Kind, id: &str, version: u64, open: bool, clear: String) {
+        let id = id.to_owned();
+        self.commit.expect.push(Expect { kind, id: id.clone(), version });
+        self.commit.put.push(Record { kind, id, version: version + 1, parent: None, open, alias: None, clear, sealed: None });
     }
 
     /// Puts a message in the outbox, at the next place of its thread. Returns its hash.
@@ -172,8 +183,13 @@ impl<'d> Draft<'d> {
 
     /// Sets a timer.
     pub(super) fn timer(&mut self, id: String, due: Timestamp, action: &super::clock::Action) {
-        let action = serde_json::to_string(action).unwrap_or_default();
-        self.commit.timers.push(TimerChange::Set(Timer { id, due, action }));
+        match serde_json::to_string(action) {
+            Ok(action) => self.commit.timers.push(TimerChange::Set(Timer { id, due, action })),
+            Err(error) => {
+                tracing::error!(timer = %id, %error, "a timer cannot be written");
+                self.broken = true;
+            }
+        }
     }
 
     /// Removes a timer.
@@ -183,6 +199,9 @@ impl<'d> Draft<'d> {
 
     /// Makes it all durable, and wakes whoever waits for messages, events or timers.
     pub(super) async fn commit(self) -> Result<Committed, Stop> {
+        if self.broken {
+            return Err(internal("writing a timer"));
+        }
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
         let timers = !self.commit.timers.is_empty();
         let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;

@@ -11,15 +11,12 @@ use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
 
-use super::draft::{Draft, Stop, internal};
+use super::draft::{Draft, Stop};
 use super::outcome::facts_of;
 use super::record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord};
 use super::trace::By;
 use super::{Desk, Reply};
-use crate::store::{Expect, Kind, OutboxRow, OutboxState, Record, Replay};
-
-/// Where the stops are kept.
-pub(super) const STOPS: &str = "stops";
+use crate::store::{Kind, OutboxRow, OutboxState, Replay};
 
 impl Desk {
     /// Executes an operator's write once per key.
@@ -63,6 +60,7 @@ impl Desk {
             OperateAct::Replay { message } => self.replay_parked(draft, caller, *message).await,
             OperateAct::Stop { peer, reason } => self.set_stop(draft, caller, peer, Some(reason.clone())).await,
             OperateAct::Resume { peer } => self.set_stop(draft, caller, peer, None).await,
+            OperateAct::EndRecovery { reason } => self.end_recovery(draft, caller, reason).await,
         }?;
         Ok(Answer::Done)
     }
@@ -76,40 +74,6 @@ impl Desk {
             peer,
         )?;
         draft.commit().await?;
-        self.signals.retry(peer.clone());
-        Ok(())
-    }
-
-    async fn set_stop(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId, reason: Option<String>) -> Result<(), Stop> {
-        // What is held is replaced whole: a covenant or record that is installed meanwhile must not be lost by it.
-        let _one_at_a_time = self.agreeing.lock().await;
-        let held = self.parts.agreements.held();
-        let mut stopped = held.stopped.clone();
-        let code = match reason {
-            Some(reason) => {
-                stopped.insert(peer.clone(), reason);
-                EventCode::PeerStopped
-            }
-            None => {
-                stopped.remove(peer);
-                EventCode::PeerResumed
-            }
-        };
-        let version = self.parts.store.record(Kind::Gateway, STOPS).await?.map_or(0, |record| record.version);
-        draft.commit.expect.push(Expect { kind: Kind::Gateway, id: STOPS.to_owned(), version });
-        draft.commit.put.push(Record {
-            kind: Kind::Gateway,
-            id: STOPS.to_owned(),
-            version: version + 1,
-            parent: None,
-            open: false,
-            alias: None,
-            clear: serde_json::to_string(&stopped).map_err(|_| internal("writing the stops"))?,
-            sealed: None,
-        });
-        self.operator_entry(&mut draft, code, caller, Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL), peer)?;
-        draft.commit().await?;
-        self.parts.agreements.replace(crate::agreements::Held { stopped, ..held.as_ref().clone() });
         self.signals.retry(peer.clone());
         Ok(())
     }
@@ -215,7 +179,14 @@ impl Desk {
         }
     }
 
-    fn operator_entry(&self, draft: &mut Draft<'_>, code: EventCode, caller: &Caller, object: Object, peer: &OrgId) -> Result<(), Stop> {
+    pub(super) fn operator_entry(
+        &self,
+        draft: &mut Draft<'_>,
+        code: EventCode,
+        caller: &Caller,
+        object: Object,
+        peer: &OrgId,
+    ) -> Result<(), Stop> {
         let decision = Decision::allowed(format!("role-table:{}", code.code()), "Deze rol mag dit binnen de eigen organisatie.");
         self.note(draft, code, By { caller, actor: None, second: None }, object, decision, Some(peer))
     }

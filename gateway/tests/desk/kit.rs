@@ -128,7 +128,7 @@ fn held(of: &OrgId) -> Held {
             let signed = record(&party.id, 1, "2027-06-01T00:00:00Z").sign(&root(&party.id)).unwrap();
             records.accept(signed, &party.id, &root(&party.id).public(), NIGHT.parse().unwrap()).unwrap();
         }
-        Held { book: Some(book), records, stopped: BTreeMap::new() }
+        Held { book: Some(book), records, ..Held::default() }
     };
     all.entry(of.clone()).or_insert_with(make).clone()
 }
@@ -258,6 +258,25 @@ impl Gateway {
         let agreements = Arc::clone(&self.agreements);
         let (me, clock, folder) = (self.me.clone(), self.clock.clone(), Arc::clone(&self.folder));
         *self = Self::with(me, store, memory, agreements, clock, folder, self.restarts + 1);
+    }
+
+    /// Another replica of this gateway: the same store, everything else its own.
+    pub(crate) async fn replica(&self) -> Gateway {
+        let held = Desk::read_agreements(&*self.store, &self.me, vec![root(&self.me).public()]).await.unwrap();
+        let agreements = Arc::new(Agreements::new(self.me.clone(), held));
+        let (store, memory) = (Arc::clone(&self.store), self.memory.clone());
+        Self::with(self.me.clone(), store, memory, agreements, self.clock.clone(), Arc::clone(&self.folder), self.restarts + 100)
+    }
+
+    /// What this gateway keeps in memory, as it is now.
+    pub(crate) fn backup(&self) -> Arc<MemoryStore> {
+        self.memory.as_ref().unwrap().restarted()
+    }
+
+    /// Starts again from an older backup.
+    pub(crate) async fn restore(&mut self, backup: Arc<MemoryStore>) {
+        self.memory = Some(backup);
+        self.restart().await;
     }
 
     /// Where a SQLite gateway keeps its data.

@@ -10,6 +10,8 @@ mod handovers;
 mod invariants;
 mod kit;
 mod operators;
+mod replicas;
+mod restored;
 mod schedules;
 mod secrets;
 mod watched;
