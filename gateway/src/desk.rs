@@ -29,9 +29,10 @@ pub use outcome::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
 pub use signals::Signals;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use schakel_domain::audit::entry::Responsible;
@@ -120,6 +121,8 @@ pub struct Desk {
     parts: Parts,
     signals: Arc<Signals>,
     recovering: AtomicBool,
+    /// Timers that this version cannot read, told of.
+    unreadable: Mutex<BTreeSet<String>>,
     incarnation: AtomicU64,
 }
 
@@ -134,7 +137,7 @@ impl Desk {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let incarnation = AtomicU64::new(parts.incarnation);
-        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), incarnation }
+        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), unreadable: Mutex::default(), incarnation }
     }
 
     /// Executes one command of one known caller.

@@ -292,6 +292,32 @@ async fn one_timer_that_cannot_fire_does_not_hold_back_the_others() {
 }
 
 #[tokio::test]
+async fn a_timer_of_a_newer_version_is_left_for_that_version_told_of_once_and_holds_nobody_up() {
+    use schakel::store::{Commit, Timer, TimerChange};
+    let mut region = Region::new(&[SEZ, PRO_PERSONA]);
+    let case = region.at(SEZ).open(dossier()).await.id;
+    region.at(SEZ).ask(question(case)).await.unwrap();
+    let newer = Timer { id: "newer".to_owned(), due: region.clock.now(), action: r#"{"do":"something-new"}"#.to_owned() };
+    let set = Commit { timers: vec![TimerChange::Set(newer.clone())], ..Commit::default() };
+    region.at(SEZ).store.commit(set).await.unwrap();
+
+    for _ in 0..2 {
+        region.at(SEZ).desk.tick().await.unwrap();
+        assert!(region.at(SEZ).desk.next_due().await.unwrap().unwrap() > region.clock.now(), "the clock does not spin on it");
+    }
+    let told = |events: Vec<String>| events.iter().filter(|kind| *kind == "gateway.timers-unreadable").count();
+    assert_eq!(told(region.at(SEZ).events().await), 1);
+    region.clock.pass(minutes(31));
+    region.at_mut(SEZ).restart().await;
+    region.at(SEZ).desk.tick().await.unwrap();
+
+    let sez = region.at(SEZ);
+    assert!(sez.events().await.contains(&"consultation.silent".to_owned()), "the others fire");
+    assert_eq!(told(sez.events().await), 2);
+    assert_eq!(sez.store.due(region.clock.now(), 10).await.unwrap(), [newer]);
+}
+
+#[tokio::test]
 async fn when_everything_is_settled_nothing_is_committed() {
     let region = Region::new(&[SEZ, PACTUM]);
     let case = region.at(SEZ).open(dossier()).await.id;
