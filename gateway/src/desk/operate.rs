@@ -79,12 +79,18 @@ impl Desk {
     }
 
     /// Takes back an offer or question that was not delivered: the protocol's own withdraw or cancel runs, so that both sides end in
-    /// a state the protocol knows.
+    /// a state the protocol knows, and voids take the place of what still waits, so that no dossier leaves for it any more.
     async fn cancel(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId, reason: &str) -> Result<(), Stop> {
         let row = self.parts.store.sent(message).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound))?;
-        let cancellable = row.state == OutboxState::Waiting && ["propose-handover", "ask"].contains(&row.message.kind.as_str());
-        if !cancellable {
+        let takes_back = |kind: &str| ["propose-handover", "ask"].contains(&kind);
+        if row.state != OutboxState::Waiting || !takes_back(&row.message.kind) {
             return Err(Refusal::new(Stage::State, Reason::NotCancellable).because(format!("a {} message", row.message.kind)).into());
+        }
+        for waiting in self.parts.store.sent_in(&row.message.thread).await? {
+            let same = waiting.message.subject == row.message.subject && takes_back(&waiting.message.kind);
+            if same && waiting.state == OutboxState::Waiting {
+                self.void_instead(&mut draft, &waiting).await?;
+            }
         }
         let by = By { caller, actor: None, second: None };
         match row.message.subject.0 {

@@ -103,26 +103,11 @@ impl Desk {
         });
         let message = self.sent_message(&row).await?;
         // A void is refused only when its place was taken after all: then nothing is missing there.
-        if !matches!(message.body, Body::Void { .. }) {
-            self.put_void(&mut draft, &row, &message).await?;
-        }
-        match row.message.subject.0 {
-            Kind::Handover => {
-                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
-                doc.clear.facts.refused = Some(reason.to_owned());
-                draft.event("handover.parked", handover_name(&doc.clear), "parked");
-                draft.put(&doc).await?;
-            }
-            Kind::Consultation => {
-                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
-                facts_of(&mut doc, peer).refused = Some(reason.to_owned());
-                draft.event("consultation.parked", consultation_name(doc.clear.consultation), "parked");
-                draft.put(&doc).await?;
-            }
+        match &message.body {
+            Body::Void { replaces } => self.note_taken(&mut draft, &row, *replaces).await?,
             _ => {
-                if let Ok(case) = row.message.thread.parse::<CaseId>() {
-                    draft.event("case.parked", case_name(case), "parked");
-                }
+                self.put_void(&mut draft, &row, &message).await?;
+                self.note_parked(&mut draft, &row, reason).await?;
             }
         }
         let clock = self.clock();
@@ -130,6 +115,55 @@ impl Desk {
         let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
         self.note(&mut draft, EventCode::OutboxParked, By { caller: &clock, actor: None, second: None }, object, decision, Some(peer))?;
         draft.commit().await.map(drop)
+    }
+
+    /// The fact on what a parked message belongs to, and the alarm.
+    async fn note_parked(&self, draft: &mut Draft<'_>, row: &OutboxRow, reason: &str) -> Result<(), Stop> {
+        match row.message.subject.0 {
+            Kind::Handover => {
+                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
+                doc.clear.facts.refused = Some(reason.to_owned());
+                draft.event("handover.parked", handover_name(&doc.clear), "parked");
+                draft.put(&doc).await
+            }
+            Kind::Consultation => {
+                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                facts_of(&mut doc, &row.message.peer).refused = Some(reason.to_owned());
+                draft.event("consultation.parked", consultation_name(doc.clear.consultation), "parked");
+                draft.put(&doc).await
+            }
+            _ => {
+                if let Ok(case) = row.message.thread.parse::<CaseId>() {
+                    draft.event("case.parked", case_name(case), "parked");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The place of a message that was taken back is taken at the peer: it was delivered before, and its answer was lost.
+    async fn note_taken(&self, draft: &mut Draft<'_>, void: &OutboxRow, replaced: MessageId) -> Result<(), Stop> {
+        match self.parts.store.sent(replaced).await? {
+            Some(row) if row.state == OutboxState::Cancelled => self.note_delivered(draft, &row).await,
+            _ => {
+                tracing::warn!(peer = %void.message.peer, number = void.number, "a void was refused");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a waiting message back: a void takes its place. Whether it is with the peer already, its answer lost, is not known here. Then the
+    /// peer refuses the void, for the place is taken, and goes on with what comes behind it.
+    pub(super) async fn void_instead(&self, draft: &mut Draft<'_>, row: &OutboxRow) -> Result<(), Stop> {
+        draft.commit.outbox.push(OutboxChange {
+            peer: row.message.peer.clone(),
+            number: row.number,
+            state: OutboxState::Cancelled,
+            reason: Some(EventCode::OutboxCancelled.code().to_owned()),
+            proof: None,
+        });
+        let message = self.sent_message(row).await?;
+        self.put_void(draft, row, &message).await
     }
 
     /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.

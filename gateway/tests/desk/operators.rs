@@ -155,9 +155,38 @@ async fn only_an_offer_or_question_that_was_not_delivered_is_cancelled_by_the_pr
     assert_eq!(sez.consultation(asked).await.state, ConsultationState::Cancelled);
     let release = rows(&region, SEZ, PRO_PERSONA, OutboxState::Waiting).await[1].clone();
     assert_eq!((release.1.as_str(), why(sez.operate(cancel(release.0)).await)), ("release", Reason::NotCancellable));
+    let leaving = region.waiting().await;
+    assert_eq!(leaving.iter().map(Letter::kind).collect::<Vec<_>>(), ["void", "withdraw-handover", "void", "release"]);
+    let canary = |letter: &Letter| CANARIES.iter().any(|canary| holds(&letter.bytes, canary) && *canary != "KanarieReden");
+    assert!(!leaving.iter().any(canary), "no dossier leaves");
     region.settle_well().await;
+    assert!(region.at(PACTUM).record(case).await.is_none() && region.at(PRO_PERSONA).record(case).await.is_none());
+    assert!(sez.handover(offer).await.facts.delivered.is_none());
+    assert_eq!(why(sez.operate(cancel(propose)).await), Reason::NotCancellable, "it was taken back");
+    let again = sez.offer(case, PACTUM, HELP).await.unwrap().id;
+    region.settle_well().await;
+    assert_eq!(region.at(PACTUM).handover(again).await.state, HandoverState::Offered, "the thread goes on");
+}
+
+#[tokio::test]
+async fn an_offer_that_had_arrived_after_all_when_it_was_taken_back_ends_as_the_protocol_says() {
+    let region = Region::new(&[SEZ, PACTUM]);
+    let sez = region.at(SEZ);
+    let case = sez.open(dossier()).await.id;
+    let offer = sez.offer(case, PACTUM, HELP).await.unwrap().id;
+    let arrived = region.waiting().await.remove(0);
+    let verdict = region.bring(&arrived).await;
+    let message = rows(&region, SEZ, PACTUM, OutboxState::Waiting).await[0].0;
+
+    sez.operate(OperateAct::Cancel { message, reason: "verkeerde".to_owned() }).await.unwrap();
+    region.report(&arrived, &verdict).await;
+    assert_eq!(region.settle().await, [("void", Reason::MessageConflict)]);
+
     assert_eq!(region.at(PACTUM).handover(offer).await.state, HandoverState::Withdrawn);
-    assert_eq!(why(sez.operate(cancel(propose)).await), Reason::NotCancellable, "it was delivered");
+    let facts = sez.handover(offer).await.facts;
+    assert!(facts.delivered.is_some(), "it is not hidden that the dossier was there");
+    assert!(!sez.events().await.contains(&"handover.parked".to_owned()), "nothing is parked");
+    assert_eq!(sez.case(case).await.standing, Standing::Lead);
 }
 
 #[tokio::test]
