@@ -101,7 +101,7 @@ pub(crate) struct Memory {
     pub(crate) panics: Option<String>,
     seen: HashMap<(OrgId, MessageId), Verdict>,
     next: HashMap<(OrgId, String), u64>,
-    highest: HashMap<OrgId, u64>,
+    pub(crate) highest: HashMap<OrgId, u64>,
 }
 
 /// A desk that keeps order, recognises repetition, and does as told.
