@@ -28,6 +28,9 @@ const CLOCK_AGAIN: Duration = Duration::from_secs(5);
 /// The clock looks at least this often, so that a changed system time is noticed.
 const CLOCK_AT_MOST: Duration = Duration::from_secs(60);
 
+/// Within about this time a replica knows what another one changed.
+const REPLICAS: Duration = Duration::from_secs(1);
+
 /// Resolves when the gateway stops.
 pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
     // An error means the gateway is gone, which is a stop too.
@@ -58,6 +61,22 @@ pub(super) async fn clock(desk: Arc<Desk>) {
             tracing::error!(refusal = %refusal, "timers could not fire");
             tokio::time::sleep(CLOCK_AGAIN).await;
         }
+    }
+}
+
+/// Notices within a moment what another replica of this gateway changed. A store that cannot be read now is read at the next look; nothing
+/// is committed meanwhile either.
+pub(super) async fn replicas(desk: Arc<Desk>) {
+    let mut failing = false;
+    loop {
+        tokio::time::sleep(REPLICAS).await;
+        let refreshed = desk.refresh().await;
+        if let Err(refusal) = &refreshed
+            && !failing
+        {
+            tracing::warn!(refusal = %refusal, "what other replicas changed could not be read");
+        }
+        failing = refreshed.is_err();
     }
 }
 
