@@ -10,10 +10,9 @@
 //! database that is put back as a whole agrees with itself.
 //!
 //! In reading order: this file follows the log; [`fault`] says what stops it; `grow` appends and signs; `nodes` makes proofs;
-//! [`verify`], [`export`] with its [`receipts`], [`reconcile`] and [`cli`] need a store and a public key alone; [`key`] is the file of the log's own key.
+//! [`verify`], [`export`] with its [`receipts`], [`reconcile`] and [`fsck`] need a store and a public key alone.
 
 pub mod anchor;
-pub mod cli;
 pub mod export;
 pub mod fault;
 pub mod fsck;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::draft::{Draft, Stop, internal};
 use super::record::{CaseRecord, ConsultationRecord, Doc, Link, Links};
 use super::trace::{By, Party};
-use super::{ATTEMPTS, Delivery, Desk, Receipt, Verdict};
+use super::{Delivery, Desk, Receipt, Verdict};
 use crate::store::{Expect, InboxRow, Kind, Record};
 
 /// Outcome of a message that took effect.
@@ -93,14 +93,7 @@ impl Desk {
     }
 
     async fn receive_one(&self, caller: &Caller, delivery: &Delivery) -> Receipt {
-        for _ in 0..ATTEMPTS {
-            match self.judge(caller, delivery).await {
-                Ok(receipt) => return receipt,
-                Err(Stop::Again) => tokio::task::yield_now().await,
-                Err(Stop::Refused(refusal)) => return later(refusal),
-            }
-        }
-        later(Refusal::new(Stage::Store, Reason::StoreUnavailable))
+        self.again_and_again(|| self.judge(caller, delivery)).await.unwrap_or_else(later)
     }
 
     /// One try. A refusal of the store is `Later`; a refusal of the rules is committed and final.

@@ -6,11 +6,8 @@
 use schakel_domain::audit::checkpoint::Checkpoint;
 use schakel_domain::audit::note::{Note, Vkey};
 use schakel_domain::audit::verify::{Check, Finding, Report};
-use schakel_domain::refusal::Lang;
-use serde_json::json;
 
 use super::anchor::Anchor;
-use super::cli::{Exit, Voice};
 use super::verify::verify;
 use crate::cosigner::{Terms, kept};
 use crate::store::{Store, StoreError};
@@ -79,35 +76,4 @@ fn cosigners(note: &str, terms: &[Terms]) -> Result<Vec<String>, String> {
 /// The first fault counts.
 fn blame(report: &mut Report, check: Check, detail: String) {
     report.finding.get_or_insert(Finding { index: Some(0), check, detail });
-}
-
-/// `audit fsck`: tells what [`check`] found, and how many times a peer's log contradicted itself.
-pub async fn fsck(store: &dyn Store, vkey: &Vkey, anchor: &Anchor, terms: &[Terms], voice: &mut Voice<'_>) -> Exit {
-    let (report, Heads { anchored, cosigned }) = match check(store, vkey, anchor, terms).await {
-        Ok(checked) => checked,
-        Err(error) => return voice.fail(Exit::Failed, &error, &error),
-    };
-    let (size, names) = cosigned.map_or((None, Vec::new()), |(size, names)| (Some(size), names));
-    if voice.json {
-        let finding = report.finding.as_ref();
-        voice.say(json!({
-            "ok": report.ok(),
-            "entries": report.entries,
-            "first_bad_index": finding.and_then(|finding| finding.index),
-            "check": finding.map(|finding| finding.check.code()),
-            "signed": report.size,
-            "outside": anchored,
-            "cosigned": size,
-            "cosigners": names,
-        }));
-    } else {
-        voice.say(report.text(voice.lang).trim_end());
-        let shown = |size: Option<u64>| size.map_or_else(|| "-".to_owned(), |size| size.to_string());
-        let (outside, size, by) = (shown(anchored), shown(size), names.join(", "));
-        voice.say(match voice.lang {
-            Lang::Nl => format!("stand buiten de database {outside}; medeondertekend tot {size} door {} ({by})", names.len()),
-            Lang::En => format!("head outside the database {outside}; cosigned up to {size} by {} ({by})", names.len()),
-        });
-    }
-    if report.ok() { Exit::Fine } else { Exit::Found }
 }

@@ -1,20 +1,17 @@
-//! RECONCILE: `schakel audit reconcile`: two logs, each an exported folder or our own store, paired message by message, offline.
+//! RECONCILE: reads logs to be paired, message by message: our own store, or an exported folder.
 //!
-//! The pairing itself is [`schakel_domain::audit::reconcile`]; here logs and receipts are read and the verdict is told. An exported log
+//! The pairing itself is [`schakel_domain::audit::reconcile`]; `schakel audit reconcile` tells the verdict. An exported log
 //! is verified first: what is paired is then what its owner signed.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use schakel_domain::audit::note::Vkey;
-use schakel_domain::audit::reconcile::{Finding, Reconciled, Side, reconcile as pair};
+use schakel_domain::audit::reconcile::Side;
 use schakel_domain::audit::tiles::{MAX_BUNDLE, WIDTH, bundle_path, take_entry, width_of};
 use schakel_domain::audit::verify::{Report, Trust, verify};
 use schakel_domain::id::OrgId;
-use schakel_domain::refusal::Lang;
-use serde_json::json;
 
-use super::cli::{Exit, Voice};
 use super::receipts::{self, Walk};
 use crate::store::{MAX_ROWS, Store, StoreError};
 
@@ -105,69 +102,4 @@ fn read_file(path: &Path, at_most: usize) -> Result<Option<Vec<u8>>, String> {
     let mut bytes = Vec::new();
     file.take(at_most as u64).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(Some(bytes))
-}
-
-/// Tells what pairing two logs gave: every finding on a line of its own, the sums last.
-pub fn tell(one: &Side, other: &Side, voice: &mut Voice<'_>) -> Exit {
-    let outcome = pair(one, other);
-    let Reconciled { pairs, open, younger, unstated, findings } = &outcome;
-    if voice.json {
-        let parties = [one.org(), other.org()];
-        voice.say(json!({ "ok": findings.is_empty(), "organizations": parties, "outcome": outcome }));
-    } else {
-        for finding in findings {
-            let line = words(finding, voice.lang);
-            voice.say(line);
-        }
-        let count = findings.len();
-        voice.say(match voice.lang {
-            Lang::Nl => format!("{pairs} berichten kloppen, {count} niet; {open} onderweg, {younger} jonger dan het andere logboek, {unstated} zonder hash van een kant"),
-            Lang::En => format!("{pairs} messages fit, {count} do not; {open} under way, {younger} younger than the other log, {unstated} without one side's hash"),
-        });
-    }
-    if findings.is_empty() { Exit::Fine } else { Exit::Found }
-}
-
-fn words(finding: &Finding, lang: Lang) -> String {
-    let Finding { message, sender, receiver, flaw, sender_index, receiver_index } = finding;
-    let at = |index: &Option<u64>| index.map_or_else(|| "-".to_owned(), |index| index.to_string());
-    let (from, to) = (at(sender_index), at(receiver_index));
-    format!("{message}  {sender} [{from}] → {receiver} [{to}]  {}", flaw.sentence(lang))
-}
-
-/// `audit reconcile`: an exported log against another, or against our own store.
-pub async fn reconcile(own_log: Option<(&dyn Store, OrgId, Timestamp)>, folders: &[PathBuf], voice: &mut Voice<'_>) -> Exit {
-    let mut sides = Vec::new();
-    if let Some((store, org, now)) = own_log {
-        match own(store, org, now).await {
-            Ok(side) => sides.push(side),
-            Err(error) => return voice.fail(Exit::Failed, &error, &error),
-        }
-    }
-    let mut broken = false;
-    for folder in folders {
-        match exported(folder, None) {
-            Ok((side, report)) => {
-                if !report.ok() {
-                    broken = true;
-                    let text = report.text(voice.lang);
-                    voice.say(format_args!("{}\n{}", folder.display(), text.trim_end()));
-                }
-                sides.push(side);
-            }
-            Err(error) => return voice.fail(Exit::Failed, &error, &error),
-        }
-    }
-    let [one, other] = sides.as_slice() else {
-        return voice.fail(
-            Exit::Usage,
-            "noem twee geëxporteerde mappen, of één en --config van de eigen gateway",
-            "name two exported folders, or one and --config of the own gateway",
-        );
-    };
-    if one.org() == other.org() {
-        return voice.fail(Exit::Usage, "dit zijn twee logboeken van dezelfde organisatie", "these are two logs of one organisation");
-    }
-    let told = tell(one, other, voice);
-    if broken { Exit::Found } else { told }
 }

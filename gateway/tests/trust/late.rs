@@ -51,7 +51,7 @@ fn held(me: &OrgId, document: &Document) -> Held {
     }
     let mut book = Book::new(me.clone(), vec![root(me).public()]);
     book.install(signed).unwrap();
-    Held { book: Some(book), records, stopped: BTreeMap::new() }
+    Held { book: Some(book), records, stopped: BTreeMap::new(), generation: 0 }
 }
 
 fn document(stops_offers: bool) -> Document {
