@@ -5,7 +5,7 @@
 //!
 //! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
 //! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `trace` writes the
-//! log entries; `known` joins what came with what was known; `draft` is one commit in the making.
+//! log entries; `known` joins what came with what was known; `void` fills the place of a parked message; `draft` is one commit in the making.
 
 mod agreements;
 mod case;
@@ -21,6 +21,7 @@ mod record;
 mod signals;
 mod trace;
 mod views;
+mod void;
 
 pub use clock::Action;
 pub use operate::Delivered;
@@ -45,7 +46,7 @@ use self::draft::{Draft, Stop, internal, store_refusal};
 use self::trace::By;
 use crate::agreements::Agreements;
 use crate::store::{Replay, Store};
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 /// How often a command starts again because something it read has changed. More means a fault, and is answered as unavailable.
 const ATTEMPTS: usize = 16;
@@ -120,6 +121,7 @@ pub struct Desk {
     recovering: AtomicBool,
     incarnation: AtomicU64,
     agreeing: tokio::sync::Mutex<()>,
+    refusals: inbound::Refusals,
 }
 
 impl fmt::Debug for Desk {
@@ -139,6 +141,7 @@ impl Desk {
             recovering: AtomicBool::new(false),
             incarnation,
             agreeing: tokio::sync::Mutex::new(()),
+            refusals: inbound::Refusals::default(),
         }
     }
 
@@ -301,10 +304,8 @@ impl Desk {
         let clear: T = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
         let sealed = match &record.sealed {
             Some(sealed) => {
-                let plain = self.parts.vault.open(PURPOSE, sealed).await.map_err(|error| {
-                    tracing::error!(error = %error, kind = ?T::KIND, "a sealed record cannot be opened");
-                    internal("opening a record")
-                })?;
+                let opened = self.parts.vault.open(PURPOSE, sealed).await;
+                let plain = opened.map_err(|error| vault_stop(error, "opening a record"))?;
                 serde_json::from_slice(&plain).map_err(|_| internal("reading a record"))?
             }
             None => T::Sealed::default(),
@@ -313,10 +314,7 @@ impl Desk {
     }
 
     async fn seal(&self, key: ClientKeyId, plain: &[u8]) -> Result<Vec<u8>, Stop> {
-        self.parts.vault.seal(key, PURPOSE, plain).await.map_err(|error| {
-            tracing::error!(error = %error, "sealing");
-            internal("sealing")
-        })
+        self.parts.vault.seal(key, PURPOSE, plain).await.map_err(|error| vault_stop(error, "sealing"))
     }
 
     /// Opens what [`Desk::seal`] sealed.
@@ -335,6 +333,17 @@ impl Desk {
 
 /// What sealed bytes are for: bound into the seal, so that they open nowhere else.
 const PURPOSE: &str = "schakel.record.v1";
+
+/// The vault's no: that of the store behind it is the store's, and may pass; any other is a fault of our own.
+fn vault_stop(error: VaultError, doing: &str) -> Stop {
+    match error {
+        VaultError::Store(error) => error.into(),
+        other => {
+            tracing::error!(error = %other, doing, "vault");
+            internal(doing)
+        }
+    }
+}
 
 fn fresh(answer: Answer) -> Reply {
     Reply { answer, replayed: false }

@@ -4,7 +4,7 @@ use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::{Act, Caller, Role};
 use schakel_domain::covenant::{Book, CovenantId, Installed, SignedCovenant, Standing, Stored};
-use schakel_domain::id::OrgId;
+use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::party_record::{Accepted, RecordBook, SignedPartyRecord};
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_domain::signature::PublicKey;
@@ -43,15 +43,17 @@ impl Desk {
         may_install(caller, Act::InstallCovenant)?;
         let _one_at_a_time = self.agreeing.lock().await;
         let held = self.parts.agreements.held();
+        let from_peer = caller.roles.contains(&Role::Peer);
         let mut book = held.book.clone().ok_or_else(|| Refusal::new(Stage::Covenant, Reason::CovenantMissing))?;
         let judged = SignedCovenant::from_json(bundle).and_then(|signed| {
             let name = (signed.document.id.clone(), signed.document.version);
-            book.install(signed).map(|installed| (name, installed))
+            let installed = if from_peer { book.install_from(&caller.organization, signed) } else { book.install(signed) };
+            installed.map(|installed| (name, installed))
         });
         let ((id, version), standing) = match judged {
             Ok((name, Installed::Changed(standing))) => (name, standing),
             Ok((_, Installed::Unchanged)) => return Ok(false),
-            Err(refusal) => return self.refuse_document(caller, EventCode::CovenantRefused, "covenant", refusal).await,
+            Err(refusal) => return self.refuse_document(caller, EventCode::CovenantRefused, "covenant", bundle, refusal).await,
         };
         let text = book.get(&id, version).and_then(|covenant| covenant.signed()).map(SignedCovenant::to_json).unwrap_or_default();
         let code = if standing == Standing::InForce { EventCode::CovenantActivated } else { EventCode::CovenantSigned };
@@ -77,7 +79,7 @@ impl Desk {
         let signed = match judged {
             Ok((signed, Accepted::Newer)) => signed,
             Ok((_, _)) => return Ok(false),
-            Err(refusal) => return self.refuse_document(caller, EventCode::PartyRecordRefused, "party-record", refusal).await,
+            Err(refusal) => return self.refuse_document(caller, EventCode::PartyRecordRefused, "party-record", bytes, refusal).await,
         };
         let org = signed.record.org.clone();
         let alarms: Vec<_> = signed.record.alarms().into_iter().filter(|(_, at)| *at > now).collect();
@@ -135,7 +137,19 @@ impl Desk {
         .await
     }
 
-    async fn refuse_document(&self, caller: &Caller, code: EventCode, kind: &str, refusal: Refusal) -> Result<bool, Refusal> {
+    /// Logs that a document was refused, once a minute for the same one: peers offer what they hold at every comparison.
+    async fn refuse_document(
+        &self,
+        caller: &Caller,
+        code: EventCode,
+        kind: &str,
+        document: &[u8],
+        refusal: Refusal,
+    ) -> Result<bool, Refusal> {
+        let (org, hash, now) = (&caller.organization, Hash::sha256(document), self.now());
+        if self.refusals.was_logged(org, hash, now) {
+            return Err(refusal);
+        }
         let logged = self
             .again_and_again(|| async {
                 let mut draft = Draft::new(self);
@@ -147,6 +161,7 @@ impl Desk {
             })
             .await;
         logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))?;
+        self.refusals.logged(org, hash, now);
         Err(refusal)
     }
 

@@ -18,7 +18,7 @@ use super::read::handover_name;
 use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
 use super::trace::By;
 use super::{Desk, Reply};
-use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record, Replay};
+use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Record, Replay};
 
 /// Where the stops are kept.
 pub(super) const STOPS: &str = "stops";
@@ -319,11 +319,7 @@ impl Desk {
             reason: Some(reason.to_owned()),
             proof,
         });
-        let message = self.sent_message(&row).await?;
-        // A void is refused only when its place was taken after all: then nothing is missing there.
-        if !matches!(message.body, Body::Void { .. }) {
-            self.put_void(&mut draft, &row, &message).await?;
-        }
+        self.put_void(&mut draft, &row).await;
         match row.message.subject.0 {
             Kind::Handover => {
                 let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
@@ -348,30 +344,6 @@ impl Desk {
         let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
         self.note(&mut draft, EventCode::OutboxParked, By { caller: &clock, actor: None, second: None }, object, decision, Some(peer))?;
         draft.commit().await.map(drop)
-    }
-
-    /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
-    async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
-        let void = Message {
-            id: MessageId::new(self.parts.ids.uuid(draft.now)),
-            incarnation: self.incarnation(),
-            sent: draft.now,
-            body: Body::Void { replaces: message.id },
-            ..message.clone()
-        };
-        let bytes = crate::wire::federation::encode(&void);
-        let key = crate::vault::Vault::key_of(&row.message.sealed).map_err(|_| internal("finding the key of a message"))?;
-        draft.commit.send.push(Outgoing {
-            peer: row.message.peer.clone(),
-            message: void.id,
-            thread: void.thread,
-            seq: void.seq,
-            kind: void.body.kind().to_owned(),
-            hash: Hash::sha256(&bytes),
-            sealed: self.seal(key, &bytes).await?,
-            subject: row.message.subject.clone(),
-        });
-        Ok(())
     }
 
     /// A peer holds messages of ours that our own store lacks: this gateway stops deciding, and says why.

@@ -9,6 +9,8 @@ mod handovers;
 mod invariants;
 mod kit;
 mod operators;
+mod poison;
 mod schedules;
 mod secrets;
+mod unsendable;
 mod watched;
