@@ -122,9 +122,10 @@ async fn open(task: &mut Task, row: &OutboxRow) -> Result<Option<Vec<u8>>, Fault
         Ok(bytes) if bytes.len() > MAX_MESSAGE_BYTES => {
             let (number, message, reason) = (row.number, row.message.message, TOO_LARGE.code().to_owned());
             let parked = Parked { number, message, reason, detail: String::new(), proof: None };
-            if let Err(refusal) = task.ports.outcome.parked(&task.org, parked).await {
+            match task.ports.outcome.parked(&task.org, parked).await {
+                Ok(()) => task.line.refused(&place(row), Instant::now(), backoff::FIRST),
                 // What was collected before it still goes.
-                wait(task, row, &format!("it is too large and cannot be parked: {refusal}"));
+                Err(refusal) => wait(task, row, &format!("it is too large and cannot be parked: {refusal}")),
             }
             Ok(None)
         }

@@ -15,6 +15,9 @@ const MAX_TOLD: usize = 20;
 /// Longest explanation of one wrong field, in characters: it may quote what was sent.
 const MAX_TOLD_TEXT: usize = 160;
 
+/// First and last second of the years a protobuf timestamp can hold: 0001 to 9999.
+const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
 /// The wrong fields of one message, found so far.
 #[derive(Debug, Default)]
 pub struct Fields {
@@ -81,12 +84,23 @@ impl Fields {
         Some(trimmed.to_owned())
     }
 
-    /// Reads a moment that may be absent.
+    /// Reads a moment that may be absent: one that every gateway takes, in the years 2000 to 2199.
     pub fn moment(&mut self, path: &str, time: Option<&prost_types::Timestamp>) -> Option<Option<Timestamp>> {
         let Some(time) = time else { return Some(None) };
         let moment = moment_from_wire(*time);
         if moment.is_none() {
             self.wrong(path, MOMENT_EXPECTED);
+        }
+        moment.map(Some)
+    }
+
+    /// Reads a moment to search from or to, in any year of a protobuf timestamp: 0001 to 9999.
+    pub fn any_moment(&mut self, path: &str, time: Option<&prost_types::Timestamp>) -> Option<Option<Timestamp>> {
+        let Some(time) = time else { return Some(None) };
+        let within = TIMESTAMP_SECONDS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
+        let moment = Timestamp::new(time.seconds, time.nanos).ok().filter(|_| within);
+        if moment.is_none() {
+            self.wrong(path, "expected a moment in the years 1 to 9999");
         }
         moment.map(Some)
     }
