@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod access;
 mod agreed;
 mod commands;
 mod consultations;
 mod handovers;
+mod incomplete;
 mod invariants;
 mod kit;
 mod operators;
@@ -13,4 +15,5 @@ mod poison;
 mod schedules;
 mod secrets;
 mod unsendable;
+mod waiting;
 mod watched;
