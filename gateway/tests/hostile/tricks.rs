@@ -59,7 +59,6 @@ macro_rules! tricks {
         /// The table.
         pub(crate) fn table() -> Vec<crate::tricks::Trick> {
             use schakel_domain::refusal::Reason::*;
-            #[allow(unused_imports, reason = "not every table has every answer")]
             use crate::tricks::Says::*;
             vec![$(crate::tricks::Trick { name: $name, says: $says, play: |$stage| Box::pin(async move $play) }),*]
         }
