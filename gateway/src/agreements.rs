@@ -132,12 +132,12 @@ impl Agreements {
         held.records.for_new(org, now).map(drop)
     }
 
-    /// The name of an organisation, as in a covenant; its id when no covenant names it.
+    /// The name of an organisation, as in a covenant that every party signed; its id when none names it.
     #[must_use]
     pub fn name(&self, org: &OrgId) -> String {
         let held = self.held();
         let named =
-            held.book.iter().flat_map(Book::iter).filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.name.clone()));
+            held.book.iter().flat_map(Book::iter).filter_map(|(_, _, covenant)| Some(covenant.in_force()?.party(org)?.name.clone()));
         named.last().unwrap_or_else(|| org.to_string())
     }
 
@@ -147,7 +147,8 @@ impl Agreements {
         self.calls(org).into_iter().next()
     }
 
-    /// Every telephone line of an organisation, the party record's own first.
+    /// Every telephone line of an organisation, the party record's own first, then that of the newest covenant in force. A draft that not
+    /// everybody signed has no say in whom to call.
     #[must_use]
     pub fn calls(&self, org: &OrgId) -> Vec<Call> {
         let held = self.held();
@@ -161,8 +162,7 @@ impl Agreements {
         let own = held.records.newest(org).into_iter().flat_map(|record| &record.telephones);
         let mut calls: Vec<Call> = own.map(|entry| line(&entry.label, entry.number.as_str())).collect();
         let covenants = held.book.iter().flat_map(Book::iter);
-        let agreed =
-            covenants.filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.telephone.as_str().to_owned())).last();
+        let agreed = covenants.filter_map(|(_, _, covenant)| Some(covenant.in_force()?.party(org)?.telephone.as_str().to_owned())).last();
         calls.extend(agreed.map(|telephone| line("nummer in het convenant", &telephone)));
         calls
     }

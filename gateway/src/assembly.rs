@@ -240,7 +240,7 @@ impl Link {
     fn new(config: &Config, desk: &Arc<Desk>, agreements: &Arc<Agreements>, source: &Arc<dyn Source>) -> Result<Self, StartError> {
         let me: OrgId = config.organization.clone();
         let signing = keys::read_private(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
-        let signer: Arc<dyn Signer> = Arc::new(OrgSigner(signing));
+        let signer: Arc<dyn Signer> = Arc::new(OrgSigner { key: signing, agreements: Arc::clone(agreements), me: me.clone() });
         let parties = Parties { agreements: Arc::clone(agreements), source: Arc::clone(source), me: me.clone() };
         let directory: Arc<dyn Directory> = Arc::new(parties);
         let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });

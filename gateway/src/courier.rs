@@ -87,12 +87,16 @@ pub trait Outcome: Send + Sync + 'static {
     /// One refused message: parks it, and puts a void with the same position in the thread in the outbox.
     fn parked<'a>(&'a self, peer: &'a OrgId, message: Parked) -> BoxFuture<'a, Result<(), Refusal>>;
 
-    /// The peer holds a message with a higher number than we ever gave out: we have lost data and must stop deciding. Told again at
+    /// The peer proved to hold a message of ours with a higher number than we ever gave out: we have lost data and must stop deciding. Told again at
     /// every connection for as long as it is so; nothing is sent to this peer meanwhile.
     fn peer_knows_more<'a>(&'a self, peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()>;
 
     /// The peer holds nothing of ours after this number, though it acknowledged more: it lost data. Those messages are put back to waiting.
     fn peer_knows_less<'a>(&'a self, peer: &'a OrgId, theirs: u64) -> BoxFuture<'a, Result<(), Refusal>>;
+
+    /// The peer claims the same and cannot prove it: people must know, and nothing is sent to this peer meanwhile. Told again at every
+    /// connection for as long as it is so.
+    fn peer_disbelieved<'a>(&'a self, peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()>;
 }
 
 /// What the courier needs.

@@ -126,7 +126,7 @@ impl<'d> Draft<'d> {
         self.commit.put.push(Record { kind, id, version: version + 1, parent: None, open, alias: None, clear, sealed: None });
     }
 
-    /// Puts a message in the outbox, at the next place of its thread. Returns its hash.
+    /// Puts a message in the outbox, at the next place of its thread. Returns its hash; refuses what no gateway could read.
     pub(super) async fn send(&mut self, links: &mut Links, to: &OrgId, envelope: Envelope<'_>, body: Body) -> Result<Hash, Stop> {
         let link = links.entry(to.clone()).or_default();
         link.sent += 1;
@@ -143,6 +143,9 @@ impl<'d> Draft<'d> {
             body,
         };
         let bytes = crate::wire::federation::encode(&message);
+        // The receiver holds it against the same rules. What it could never take must not be promised to anybody: whoever asked for it
+        // hears now which field is wrong.
+        crate::wire::federation::decode(&bytes)?;
         let hash = Hash::sha256(&bytes);
         let sealed = self.desk.seal(envelope.key, &bytes).await?;
         self.commit.send.push(Outgoing {

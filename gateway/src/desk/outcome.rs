@@ -2,7 +2,7 @@
 
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
-use schakel_domain::id::{CaseId, Hash, MessageId, OrgId};
+use schakel_domain::id::{CaseId, OrgId};
 use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::Refusal;
 
@@ -13,7 +13,8 @@ use super::draft::{Draft, Stop, internal};
 use super::read::handover_name;
 use super::record::{Asking, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
 use super::trace::By;
-use crate::store::{Kind, OutboxChange, OutboxRow, OutboxState, Outgoing};
+use super::void::VOID;
+use crate::store::{Kind, OutboxChange, OutboxRow, OutboxState};
 
 /// Messages of one peer that it holds durably now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,14 +102,12 @@ impl Desk {
             reason: Some(reason.to_owned()),
             proof,
         });
-        let message = self.sent_message(&row).await?;
         // A void is refused only when its place was taken after all: then nothing is missing there.
-        match &message.body {
-            Body::Void { replaces } => self.note_taken(&mut draft, &row, *replaces).await?,
-            _ => {
-                self.put_void(&mut draft, &row, &message).await?;
-                self.note_parked(&mut draft, &row, reason).await?;
-            }
+        if row.message.kind == VOID {
+            self.note_taken(&mut draft, &row).await?;
+        } else {
+            self.put_void(&mut draft, &row).await;
+            self.note_parked(&mut draft, &row, reason).await?;
         }
         let clock = self.clock();
         let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
@@ -142,8 +141,9 @@ impl Desk {
     }
 
     /// The place of a message that was taken back is taken at the peer: it was delivered before, and its answer was lost.
-    async fn note_taken(&self, draft: &mut Draft<'_>, void: &OutboxRow, replaced: MessageId) -> Result<(), Stop> {
-        match self.parts.store.sent(replaced).await? {
+    async fn note_taken(&self, draft: &mut Draft<'_>, void: &OutboxRow) -> Result<(), Stop> {
+        let Body::Void { replaces } = self.sent_message(void).await?.body else { return Ok(()) };
+        match self.parts.store.sent(replaces).await? {
             Some(row) if row.state == OutboxState::Cancelled => self.note_delivered(draft, &row).await,
             _ => {
                 tracing::warn!(peer = %void.message.peer, number = void.number, "a void was refused");
@@ -162,31 +162,8 @@ impl Desk {
             reason: Some(EventCode::OutboxCancelled.code().to_owned()),
             proof: None,
         });
-        let message = self.sent_message(row).await?;
-        self.put_void(draft, row, &message).await
-    }
-
-    /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
-    pub(super) async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
-        let void = Message {
-            id: MessageId::new(self.parts.ids.uuid(draft.now)),
-            incarnation: self.incarnation(),
-            sent: draft.now,
-            body: Body::Void { replaces: message.id },
-            ..message.clone()
-        };
-        let bytes = crate::wire::federation::encode(&void);
-        let key = crate::vault::Vault::key_of(&row.message.sealed).map_err(|_| internal("finding the key of a message"))?;
-        draft.commit.send.push(Outgoing {
-            peer: row.message.peer.clone(),
-            message: void.id,
-            thread: void.thread,
-            seq: void.seq,
-            kind: void.body.kind().to_owned(),
-            hash: Hash::sha256(&bytes),
-            sealed: self.seal(key, &bytes).await?,
-            subject: row.message.subject.clone(),
-        });
+        let void = self.void_of(draft, row).await.ok_or_else(|| internal("replacing a message"))?;
+        draft.commit.send.push(void);
         Ok(())
     }
 

@@ -265,6 +265,13 @@ macro_rules! store_reads {
             })
         }
 
+        fn newest_received<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
+            Box::pin(async move {
+                let query = sqlx::query_as(inbox_columns!("WHERE peer = $1 ORDER BY number DESC LIMIT 1")).bind(peer.as_str());
+                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::inbox).transpose()
+            })
+        }
+
         fn outbox<'a>(
             &'a self,
             peer: &'a OrgId,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use schakel_domain::id::Hash;
+use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::message::{MAX_BATCH, MAX_BATCH_BYTES};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_proto::federation::v1 as pb;
@@ -13,8 +13,9 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::quota::Use;
 use super::{FederationDoor, Guest, status};
-use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_answers, verify_batch};
+use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, read_proof, sign_answers, verify_batch};
 use crate::desk::{Delivery, Verdict};
 use crate::peers::Peer;
 use crate::wire::federation::decode;
@@ -62,9 +63,13 @@ async fn converse(
     let Some(first) = next(&mut requests, HELLO).await? else { return Ok(()) };
     let Some(Wire::Hello(hello)) = first.request else { return Err(unexpected()) };
     let parties = greet(door, guest, &hello)?;
-    let highest_number = door.ports.desk.highest(&parties.sender).await?;
+    let highest = door.ports.desk.highest(&parties.sender).await?;
     (door.ports.heard)(&parties.sender);
-    let welcome = pb::Welcome { highest_number, incarnation: door.ports.incarnation };
+    let welcome = pb::Welcome {
+        highest_number: highest.as_ref().map_or(0, |highest| highest.number),
+        incarnation: door.ports.incarnation,
+        highest: highest.and_then(|highest| read_proof(&highest.proof).ok()),
+    };
     if !reply(answers, Reply::Welcome(welcome)).await {
         return Ok(());
     }
@@ -84,6 +89,10 @@ async fn next(requests: &mut Streaming<pb::ExchangeRequest>, wait: Duration) -> 
     match timeout(wait, requests.message()).await {
         Ok(Ok(request)) => Ok(request),
         Ok(Err(error)) if error.code() == tonic::Code::OutOfRange => Err(Refusal::new(Stage::Door, Reason::MessageTooLarge)),
+        // A stream that broke off has a cause below it; bytes that are no request have none.
+        Ok(Err(error)) if error.code() == tonic::Code::Internal && std::error::Error::source(&error).is_none() => {
+            Err(Refusal::field("request", "expected a schakel.federation.v1.ExchangeRequest"))
+        }
         Ok(Err(_)) | Err(_) => Ok(None),
     }
 }
@@ -128,12 +137,26 @@ async fn take(
     let signature = Signature { key_id: &batch.key_id, key, bytes: &batch.signature };
     let signed = verify_batch(parties, &numbered, signature).map_err(|_| wrong("the batch was altered, or meant for another"))?;
     let parcel = Parcel { parties, messages: &batch.messages, numbered: &numbered, signed: &signed };
-    let verdicts = judge(door, guest, &parcel).await;
+    let verdicts = match within_quota(door, &parties.sender, numbered.len()) {
+        Ok(()) => judge(door, guest, &parcel).await,
+        Err(refusal) => {
+            door.ports.desk.refused(&guest.caller, &refusal).await;
+            vec![Verdict::Later(refusal); numbered.len()]
+        }
+    };
+    let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused(_))).count();
+    door.quotas.spend(&parties.sender, Use::Refusals, refused);
     let answers: Vec<_> = numbered.iter().zip(verdicts).map(|(numbered, verdict)| answer(*numbered, &verdict)).collect();
     let us = Parties { sender: parties.receiver.clone(), receiver: parties.sender.clone(), incarnation: door.ports.incarnation };
     let signed = sign_answers(&us, &answers, door.ports.signer.as_ref());
     let results = answers.iter().map(Answer::to_wire).collect();
     Ok(pb::Acknowledgement { results, key_id: signed.key_id, signature: signed.signature })
+}
+
+/// Whether the peer may send so many messages now; all of a batch or none.
+fn within_quota(door: &FederationDoor, peer: &OrgId, messages: usize) -> Result<(), Refusal> {
+    door.quotas.check(peer, Use::Refusals)?;
+    door.quotas.take(peer, Use::Messages, messages)
 }
 
 /// Size and numbering, before anything is hashed.
@@ -190,10 +213,10 @@ async fn judge(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>) -> Vec
     let mut verdicts = Vec::with_capacity(parcel.messages.len());
     for index in 0..parcel.messages.len() {
         let alone = receive(door, guest, vec![parcel.delivery(index)]).await.and_then(|mut verdicts| verdicts.pop());
-        if alone.is_none() {
-            tracing::error!(peer = %parcel.parties.sender, number = parcel.messages[index].number, "a message cannot be judged");
-        }
-        verdicts.push(alone.unwrap_or_else(|| Verdict::Later(Refusal::new(Stage::Store, Reason::Internal))));
+        verdicts.push(match alone {
+            Some(verdict) => verdict,
+            None => poison(door, guest, parcel.delivery(index)).await,
+        });
     }
     verdicts
 }
@@ -203,6 +226,13 @@ async fn receive(door: &FederationDoor, guest: &Guest, deliveries: Vec<Delivery>
     let (desk, caller, expected) = (Arc::clone(&door.ports.desk), guest.caller.clone(), deliveries.len());
     let task = tokio::spawn(async move { desk.receive(&caller, deliveries).await });
     task.await.ok().filter(|verdicts| verdicts.len() == expected)
+}
+
+/// The desk failed on this message alone: it is refused for good, and not sent again and again.
+async fn poison(door: &FederationDoor, guest: &Guest, delivery: Delivery) -> Verdict {
+    let (desk, caller) = (Arc::clone(&door.ports.desk), guest.caller.clone());
+    let task = tokio::spawn(async move { desk.poison(&caller, delivery).await });
+    task.await.unwrap_or_else(|_| Verdict::Later(Refusal::new(Stage::Store, Reason::Internal)))
 }
 
 fn answer((number, hash): Numbered, verdict: &Verdict) -> Answer {
