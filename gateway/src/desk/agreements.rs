@@ -137,7 +137,7 @@ impl Desk {
         .await
     }
 
-    /// Logs that a document was refused, once a minute for the same one: peers offer what they hold at every comparison.
+    /// Logs that a document was refused; the same one of a peer once a minute, for peers offer what they hold at every comparison.
     async fn refuse_document(
         &self,
         caller: &Caller,
@@ -147,7 +147,8 @@ impl Desk {
         refusal: Refusal,
     ) -> Result<bool, Refusal> {
         let (org, hash, now) = (&caller.organization, Hash::sha256(document), self.now());
-        if self.refusals.was_logged(org, hash, now) {
+        let from_peer = caller.roles.contains(&Role::Peer);
+        if from_peer && self.refusals.was_logged(org, hash, now) {
             return Err(refusal);
         }
         let logged = self
@@ -161,7 +162,9 @@ impl Desk {
             })
             .await;
         logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))?;
-        self.refusals.logged(org, hash, now);
+        if from_peer {
+            self.refusals.logged(org, hash, now);
+        }
         Err(refusal)
     }
 
