@@ -12,6 +12,7 @@ mod case;
 mod clock;
 mod consultation;
 mod draft;
+pub mod endings;
 mod handover;
 mod inbound;
 mod known;

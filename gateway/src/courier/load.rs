@@ -128,7 +128,7 @@ async fn open(task: &mut Task, row: &OutboxRow) -> Result<Option<Vec<u8>>, Fault
         Ok(bytes) => Ok(Some(bytes)),
         Err(why) => {
             tracing::error!(peer = %task.org, number = row.number, %why, "a message cannot be opened and waits");
-            task.shared.show(|shown| shown.error = Some(format!("message {} cannot be opened: {why}", row.number)));
+            task.shared.show(|shown| shown.error = Some(format!("message {} cannot be opened: {why}", row.number).into()));
             let random = task.ports.random.clone();
             task.line.later(&place(row), Instant::now(), |attempts| backoff::delay(attempts, &random));
             Ok(None)

@@ -421,14 +421,14 @@ impl Desk {
     }
 
     /// Repeats what lost a race with another change, a bounded number of times.
-    pub(super) async fn again_and_again<F, W>(&self, work: W) -> Result<(), Refusal>
+    pub(super) async fn again_and_again<F, W, T>(&self, work: W) -> Result<T, Refusal>
     where
         W: Fn() -> F,
-        F: Future<Output = Result<(), Stop>>,
+        F: Future<Output = Result<T, Stop>>,
     {
         for _ in 0..super::ATTEMPTS {
             match work().await {
-                Ok(()) => return Ok(()),
+                Ok(done) => return Ok(done),
                 Err(Stop::Refused(refusal)) => return Err(refusal),
                 Err(Stop::Again) => tokio::task::yield_now().await,
             }
