@@ -22,6 +22,7 @@ use schakel_domain::refusal::Refusal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::adapter_door::AdapterStatus;
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::agreements::Agreements;
 use crate::config::{Config, StoreKind, keys};
@@ -174,14 +175,14 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let link = Link::new(&config, &desk, &agreements, &source)?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let adapters = file_drop(&config, &desk)?;
+    let adapters = file_drop(&config, &desk, &source)?;
     let trust: Arc<OnceLock<Arc<Trust>>> = Arc::default();
     let front = Arc::new(Front {
         trust: Arc::clone(&trust),
         desk: Arc::clone(&desk),
         ledger: Arc::clone(&ledger),
         courier: Arc::clone(&link.courier),
-        adapters: adapters.iter().map(|(client, _)| (client.clone(), "file-drop".to_owned())).collect(),
+        adapters: adapters.iter().map(|(status, _)| Arc::clone(status)).collect(),
     });
     let (addresses, parts) = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
     let trust = Arc::clone(trust.get_or_init(|| Arc::new(parts.into_trust(&desk, configuration(&config)))));
@@ -298,9 +299,16 @@ fn jitter(source: &Arc<dyn Source>) -> courier::Random {
     })
 }
 
-fn file_drop(config: &Config, desk: &Arc<Desk>) -> Result<Option<(String, FileDropDoor)>, StartError> {
+/// The file drop's door and how it stands, when there is one.
+fn file_drop(
+    config: &Config,
+    desk: &Arc<Desk>,
+    source: &Arc<dyn Source>,
+) -> Result<Option<(Arc<AdapterStatus>, FileDropDoor)>, StartError> {
     let Some(drop) = &config.file_drop else { return Ok(None) };
-    serve::file_drop(config, drop, desk).map(|door| Some((drop.client.clone(), door)))
+    let clock = Arc::clone(source);
+    let status = Arc::new(AdapterStatus::new(&drop.client, "file-drop", Box::new(move || clock.now())));
+    serve::file_drop(config, drop, desk, Arc::clone(&status)).map(|door| Some((status, door)))
 }
 
 /// Everything that goes on beside the doors: timers, the log's signer, the courier's wakes, the file drop.
@@ -310,7 +318,7 @@ fn background(
     desk: &Arc<Desk>,
     ledger: &Arc<Ledger>,
     courier: &Arc<Courier>,
-    adapters: Option<(String, FileDropDoor)>,
+    adapters: Option<(Arc<AdapterStatus>, FileDropDoor)>,
 ) {
     tasks.spawn(serve::until_stopped(stopped.clone(), serve::clock(Arc::clone(desk))));
     let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());

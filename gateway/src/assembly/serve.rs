@@ -13,7 +13,7 @@ use super::front::Front;
 use super::trust::Parts;
 use super::{Addresses, Link, Listeners, StartError};
 use crate::adapter_door::file_drop::FileDropDoor;
-use crate::adapter_door::{Describer, Execute, Feed, Profile};
+use crate::adapter_door::{AdapterStatus, Describer, Execute, Feed, Profile};
 use crate::config::{Config, FileDrop, LocalDoor};
 use crate::courier::{Courier, TlsDial};
 use crate::desk::{Desk, Source};
@@ -76,7 +76,12 @@ pub(super) fn dial(config: &Config, directory: &Arc<dyn Directory>, source: &Arc
 }
 
 /// The file drop's door.
-pub(super) fn file_drop(config: &Config, drop: &FileDrop, desk: &Arc<Desk>) -> Result<FileDropDoor, StartError> {
+pub(super) fn file_drop(
+    config: &Config,
+    drop: &FileDrop,
+    desk: &Arc<Desk>,
+    status: Arc<AdapterStatus>,
+) -> Result<FileDropDoor, StartError> {
     use crate::adapter_door::file_drop::Config as DropConfig;
     let mut settings = DropConfig::new(drop.folder.clone(), config.organization.clone(), &drop.client);
     settings.interval = Duration::try_from(drop.poll.duration()).unwrap_or(settings.interval);
@@ -85,7 +90,7 @@ pub(super) fn file_drop(config: &Config, drop: &FileDrop, desk: &Arc<Desk>) -> R
         schakel_domain::person::Actor { person: drop.person.clone(), name: drop.client.clone(), function: drop.function.clone() };
     let profile = Profile { caller: settings.caller.clone(), responsible, content: drop.content };
     let describer = Describer::new(Arc::clone(&execute), profile);
-    FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer))
+    FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer), status)
         .map_err(|error| StartError::part("file drop", error))
 }
 
