@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schakel_certs::identity::Subject;
 use schakel_domain::caller::Caller;
 use schakel_domain::id::OrgId;
@@ -25,6 +25,8 @@ use crate::tls::{ClientTls, End, Files, ListState, Material, ServerTls};
 
 /// How often files are looked at. A change counts when it was the same at two looks: a file is then not half written.
 const LOOK: Duration = Duration::from_secs(2);
+/// People are told this long before a revocation list ends, or at three quarters of its time when that is later.
+const LIST_SOON: SignedDuration = SignedDuration::from_hours(24);
 /// Looks between two rounds over what ends and who still stands.
 const ROUND: u32 = 5;
 
@@ -229,6 +231,8 @@ impl Trust {
             for list in material.revocation.info() {
                 let key = format!("crl {} {}", list.issuer, list.issued);
                 let ending = |key: String, what, ends| Ending { key, org: self.me.clone(), what, ends };
+                let early = LIST_SOON.min(list.issued.duration_until(list.ends) / 4);
+                add(ending(format!("{key} soon"), Ends::ListSoon, list.ends - early));
                 if list.refused_from > list.ends {
                     add(ending(key.clone(), Ends::List, list.ends));
                 }

@@ -136,7 +136,7 @@ impl Remote {
             return No::Refused(Box::new(Refused { reason: info.reason, lines: vec![said.message], detail: status.message().to_owned() }));
         }
         let seen = self.tap.as_ref().and_then(Tap::last);
-        let why = seen.map_or_else(|| innermost(status), |refusal| refusal.advice(self.lang));
+        let why = seen.map_or_else(|| innermost(status), |refusal| refusal.to_string());
         Failure::new(format_args!("{}: {}", self.place, words::plain(&why))).into()
     }
 }

@@ -42,7 +42,9 @@ pub struct Ending {
 pub enum Ends {
     /// A certificate of a chain: `certificate`, `intermediate` or `root`. People are told at [`DAYS`] and at its end.
     Certificate(&'static str),
-    /// A revocation list. Its successor comes close to its end, so people are told at the end alone: it then counts only by its grace.
+    /// The time in which the successor of a revocation list should have come: fetch it.
+    ListSoon,
+    /// A revocation list: from now on it counts only by its grace.
     List,
     /// The grace of a revocation list: from now on it refuses.
     ListGrace,
@@ -71,6 +73,7 @@ impl Ending {
         match (self.what, days) {
             (Ends::Certificate(place), 0) => ("certificate.expired", format!("{place} expired")),
             (Ends::Certificate(place), days) => ("certificate.expiring", format!("{place} {days} days")),
+            (Ends::ListSoon, _) => ("revocation-list.ending", "ending".to_owned()),
             (Ends::List, _) => ("revocation-list.expired", "expired".to_owned()),
             (Ends::ListGrace, _) => ("revocation-list.refusing", "refusing".to_owned()),
         }
@@ -161,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_is_told_at_each_of_the_days_and_at_its_end_a_list_only_then() {
+    fn a_certificate_is_told_at_each_of_the_days_and_at_its_end_anything_else_only_then() {
         let ends: Timestamp = "2027-03-01T00:00:00Z".parse().unwrap();
         let ending = |what| Ending { key: String::new(), org: "ura:90000123".parse().unwrap(), what, ends };
         let at = |days: i64, what| ending(what).due(ends - SignedDuration::from_hours(24 * days));

@@ -157,7 +157,7 @@ async fn people_are_told_sixty_thirty_fourteen_seven_and_one_day_before_a_certif
     let alone = Alone::start().await;
     let told = async || {
         alone.running.reload().await;
-        let mut states: Vec<_> = alone.events("certificate").await.into_iter().map(|(_, state)| state).collect();
+        let mut states: Vec<_> = alone.events("certificate.").await.into_iter().map(|(_, state)| state).collect();
         states.sort();
         states
     };
@@ -172,9 +172,12 @@ async fn people_are_told_sixty_thirty_fourteen_seven_and_one_day_before_a_certif
         assert_eq!(told().await, all, "the gateway's own, the federation's root, that of its own systems");
         assert_eq!(told().await, all, "and not again");
     }
+    let lists = async || alone.events("revocation-list").await.into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
+    assert_eq!(lists().await, ["revocation-list.ending"], "a day before its end");
     alone.clock.days.store(91, Ordering::SeqCst);
     all.extend(["certificate", "root", "root"].map(|place| format!("{place} expired")));
     all.sort();
     assert_eq!(told().await, all);
+    assert_eq!(lists().await, ["revocation-list.ending", "revocation-list.refusing"]);
     within(alone.running.stop()).await;
 }

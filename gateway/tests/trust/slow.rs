@@ -139,10 +139,9 @@ async fn whoever_is_honest_is_answered_while_slow_connections_and_a_flood_of_con
     let (root, folder, clock) = (ca("root"), Folder::new(), Clock::standing());
     let (server, shown) = (changed(&root, |_| ()), changed(&root, |_| ()));
     let second = Duration::from_secs(1);
-    // The shipped bounds, except that the default run does not wait for the longest of them.
-    let limits = if long() { Limits::default() } else { Limits { handshake: second, preface: second, ..Limits::default() } };
-    let http2 = Http2Limits { request: if long() { 8 * second } else { 2 * second }, ..Http2Limits::default() };
-    let http2 = if long() { http2 } else { Http2Limits { keepalive_interval: second, keepalive_timeout: second, ..http2 } };
+    // The shipped bounds, except the time for a call: half a minute to wait for.
+    let http2 = Http2Limits { request: 8 * second, ..Http2Limits::default() };
+    let limits = Limits::default();
     let door = Arc::new(Door::open(Settings { limits, http2, ..Settings::of(folder.write(&server, &root.pem(), &[])) }).await);
     let tls = ClientTls::new(Folder::new().write(&shown, &root.pem(), &[]), Clock::standing()).unwrap();
     let keys = vec![spki(&server)];
