@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use schakel_domain::caller::{Caller, Role};
+use schakel_domain::covenant::signed::MAX_BUNDLE_BYTES;
 use schakel_domain::id::OrgId;
+use schakel_domain::party_record::MAX_RECORD_BYTES;
 use schakel_domain::refusal::Refusal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,6 +27,7 @@ use tokio::task::JoinSet;
 use crate::adapter_door::AdapterStatus;
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::agreements::Agreements;
+use crate::bounded;
 use crate::config::{Config, StoreKind, keys};
 use crate::courier::{self, Courier};
 use crate::desk::{Desk, Parts, Source};
@@ -221,14 +224,18 @@ fn configuration(config: &Config) -> Caller {
 async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), StartError> {
     let operator = configuration(config);
     for path in &config.agreements.covenants {
-        let bytes = std::fs::read(path).map_err(|error| StartError::part("covenant", format!("{}: {error}", path.display())))?;
+        let bytes = document(path, "covenant", MAX_BUNDLE_BYTES)?;
         kept(path, desk.install_covenant(&operator, &bytes).await)?;
     }
     for path in &config.agreements.records {
-        let bytes = std::fs::read(path).map_err(|error| StartError::part("party record", format!("{}: {error}", path.display())))?;
+        let bytes = document(path, "party record", MAX_RECORD_BYTES)?;
         kept(path, desk.install_party_record(&operator, &bytes).await)?;
     }
     Ok(())
+}
+
+fn document(path: &std::path::Path, what: &'static str, most: usize) -> Result<Vec<u8>, StartError> {
+    bounded::read(path, most).map_err(|error| StartError::part(what, format!("{}: {error}", path.display())))
 }
 
 fn kept(path: &std::path::Path, installed: Result<bool, Refusal>) -> Result<(), StartError> {
@@ -321,6 +328,7 @@ fn background(
     adapters: Option<(Arc<AdapterStatus>, FileDropDoor)>,
 ) {
     tasks.spawn(serve::until_stopped(stopped.clone(), serve::clock(Arc::clone(desk))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), serve::replicas(Arc::clone(desk))));
     let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { signer.run(sizes).await }));
     tasks.spawn(serve::until_stopped(stopped.clone(), serve::outgoing(Arc::clone(desk), Arc::clone(courier))));

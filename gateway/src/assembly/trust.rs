@@ -17,7 +17,7 @@ use schakel_domain::caller::Caller;
 use schakel_domain::id::OrgId;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
-use crate::config::bounded;
+use crate::bounded;
 use crate::desk::Desk;
 use crate::desk::endings::{Ending, Ends};
 use crate::doors::caller::{Authentication, Issuer, IssuerConfig};

@@ -20,7 +20,7 @@ use super::revocation::{Revocation, RevocationFiles};
 use super::{TlsError, provider};
 
 /// Largest file with certificates or a key, in bytes.
-const FILE_MAX: u64 = 1 << 20;
+const FILE_MAX: usize = crate::bounded::MAX_CERTIFICATE_BYTES;
 /// Most certificates in one file.
 const CERTIFICATES_MAX: usize = 256;
 /// Access a key file may not give: writing by its group, anything to others.
@@ -222,10 +222,9 @@ fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>,
     Ok(found)
 }
 
-/// The whole file, unless it has more bytes than this. A folder, or a file without an end, is refused as well.
-pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, TlsError> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    crate::config::bounded::read(path, most).map_err(|error| wrong(path, error.to_string()))
+/// The whole file, unless it has more bytes than this.
+pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, TlsError> {
+    crate::bounded::read(path, most).map_err(|error| wrong(path, error.to_string()))
 }
 
 #[cfg(unix)]

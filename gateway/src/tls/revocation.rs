@@ -19,7 +19,7 @@ use super::material::{Anchors, read, wrong};
 use super::{TlsError, provider};
 
 /// Largest file with revocation lists, in bytes: some hundred thousand entries.
-pub(super) const LIST_FILE_MAX: u64 = 8 << 20;
+pub(super) const LIST_FILE_MAX: usize = 8 << 20;
 /// Most lists of one door.
 const LISTS_MAX: usize = 64;
 /// What a PEM block of a revocation list is called.

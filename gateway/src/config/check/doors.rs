@@ -3,17 +3,14 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use schakel_certs::identity::Subject;
 use schakel_certs::profile;
 use schakel_domain::refusal::Lang;
 
-use super::{Both, Found};
-use crate::config::bounded;
+use super::{Both, Found, reading};
+use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
+use crate::doors::caller;
 use crate::tls::{Files, ListState, Material};
-
-/// Largest set of token keys that is read, in bytes.
-const MAX_JWKS_BYTES: usize = 256 << 10;
 
 const TLS_FILES: Both<'static> = (
     "Vraag een certificaat aan met `schakel certs csr`; bij een proef maakt `schakel certs dev` alles.",
@@ -61,16 +58,17 @@ impl Found<'_> {
         };
         let text = error.to_string();
         let about = |path: &Path| text.starts_with(&path.display().to_string());
-        let (part, remedy) = if about(&files.key) {
-            ("key", TLS_FILES)
-        } else if files.revocation.lists.iter().any(|list| about(list)) {
-            ("crls", FETCH_LIST)
+        let list = files.revocation.lists.iter().find(|list| about(list));
+        let (part, file, remedy) = if about(&files.key) {
+            ("key", &files.key, TLS_FILES)
+        } else if let Some(list) = list {
+            ("crls", list, FETCH_LIST)
         } else if about(&files.trust) && !about(&files.certificate) {
-            ("trust", TLS_FILES)
+            ("trust", &files.trust, TLS_FILES)
         } else {
-            ("certificate", TLS_FILES)
+            ("certificate", &files.certificate, TLS_FILES)
         };
-        self.failed(format!("{door}.{part}"), &text, remedy);
+        self.failed(format!("{door}.{part}"), &text, reading(file, remedy));
         None
     }
 
@@ -90,7 +88,7 @@ impl Found<'_> {
 
     /// The certificate peers see: by the profile, and ours.
     fn gateway_certificate(&mut self, file: &Path, now: Timestamp) {
-        let Ok(bytes) = std::fs::read(file) else { return };
+        let Ok(bytes) = bounded::read(file, MAX_CERTIFICATE_BYTES) else { return };
         let path = "federation.certificate";
         for finding in profile::check(&bytes, now) {
             let what = |lang: Lang| format!("{} ({})", finding.what(lang), finding.field);
@@ -117,7 +115,7 @@ impl Found<'_> {
     }
 
     fn dates(&mut self, path: &str, file: &Path, now: Timestamp) {
-        let Ok(bytes) = std::fs::read(file) else { return };
+        let Ok(bytes) = bounded::read(file, MAX_CERTIFICATE_BYTES) else { return };
         let Some((from, until)) = validity(&bytes) else { return };
         if now < from || until < now {
             self.error(
@@ -142,8 +140,9 @@ impl Found<'_> {
         let config = self.config;
         for (door, issuers) in [("care", &config.care.issuers), ("audit", &config.audit.issuers)] {
             for (at, issuer) in issuers.iter().enumerate() {
-                if let Err(why) = jwks(&issuer.jwks) {
-                    self.failed(format!("{door}.issuers[{at}].jwks"), &why, EXPORT);
+                // The very reading of the door: what passes here does not stop the start.
+                if let Err(error) = caller::Issuer::load(&issuer.settings()) {
+                    self.failed(format!("{door}.issuers[{at}].jwks"), &error, reading(&issuer.jwks, EXPORT));
                 }
             }
         }
@@ -155,17 +154,4 @@ fn validity(bytes: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let certificate = pem.parse_x509().ok()?;
     let moment = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
     Some((moment(certificate.validity().not_before)?, moment(certificate.validity().not_after)?))
-}
-
-/// Reads a set of token keys: at least one, and none of them a shared secret.
-fn jwks(path: &Path) -> Result<(), String> {
-    let fail = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let bytes = bounded::read(path, MAX_JWKS_BYTES).map_err(|error| fail(&error))?;
-    let set: JwkSet = serde_json::from_slice(&bytes).map_err(|_| fail(&"not a JWKS"))?;
-    let shared = set.keys.iter().any(|key| matches!(key.algorithm, AlgorithmParameters::OctetKey(_)));
-    match (set.keys.is_empty(), shared) {
-        (true, _) => Err(fail(&"holds no key")),
-        (_, true) => Err(fail(&"holds a shared secret")),
-        _ => Ok(()),
-    }
 }
