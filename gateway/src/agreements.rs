@@ -14,6 +14,7 @@ use schakel_domain::id::OrgId;
 use schakel_domain::party_record::{RecordBook, RecordStanding};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Call;
+use tokio::sync::watch;
 
 /// What somebody wants to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub struct Held {
 pub struct Agreements {
     me: OrgId,
     held: ArcSwap<Held>,
+    changes: watch::Sender<u64>,
 }
 
 impl fmt::Debug for Agreements {
@@ -63,7 +65,7 @@ impl Agreements {
     /// What was read back from the store.
     #[must_use]
     pub fn new(me: OrgId, held: Held) -> Self {
-        Self { me, held: ArcSwap::from_pointee(held) }
+        Self { me, held: ArcSwap::from_pointee(held), changes: watch::Sender::new(0) }
     }
 
     /// Everything held now.
@@ -81,6 +83,13 @@ impl Agreements {
     /// Replaces what is held, whatever it was.
     pub fn replace(&self, held: Held) {
         self.held.store(Arc::new(held));
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Tells when something else is held: whoever was let in by it is then judged again.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The covenant's answer to something new, under the version that applies now.

@@ -8,6 +8,7 @@ mod export;
 mod front;
 mod ports;
 mod serve;
+mod trust;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -34,10 +35,13 @@ use crate::doors::federation::{FederationDoor, Ports as FederationPorts};
 use crate::ledger::Ledger;
 use crate::peers::{Directory, Signer};
 use crate::store::{Store, StoreError, postgres, sqlite};
+use crate::tls::ClientTls;
 use crate::vault::{FileKey, Vault};
 
 use self::front::Front;
 use self::ports::{DeskPort, OrgSigner, Parties};
+pub use self::trust::Reload;
+use self::trust::Trust;
 
 /// Longest wait at a stop for calls that are under way.
 const GRACE: Duration = Duration::from_secs(5);
@@ -111,6 +115,7 @@ pub struct Running {
     pub ledger: Arc<Ledger>,
     /// Its courier.
     pub courier: Arc<Courier>,
+    trust: Arc<Trust>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     fatal: Arc<dyn Store>,
@@ -120,6 +125,12 @@ impl Running {
     /// Resolves when the store broke in a way that only a restart mends: the process must then end at once.
     pub async fn fatal(&self) {
         self.fatal.fatal().await;
+    }
+
+    /// Reads every certificate, key, CA, revocation list, token key, covenant and party record again, now. What cannot be used is
+    /// refused, and what was in force stays. Calls that are under way go on.
+    pub async fn reload(&self) -> Vec<Reload> {
+        self.trust.look(true).await
     }
 
     /// Closes the doors, finishes what is under way and lets go of the store. Streams that would last (a peer's exchange, somebody who
@@ -168,16 +179,21 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let adapters = file_drop(&config, &desk, &source)?;
+    let trust: Arc<OnceLock<Arc<Trust>>> = Arc::default();
     let front = Arc::new(Front {
+        trust: Arc::clone(&trust),
         desk: Arc::clone(&desk),
         ledger: Arc::clone(&ledger),
         courier: Arc::clone(&link.courier),
         adapters: adapters.iter().map(|(status, _)| Arc::clone(status)).collect(),
     });
-    let addresses = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
+    let (addresses, parts) = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
+    let trust = Arc::clone(trust.get_or_init(|| Arc::new(parts.into_trust(&desk, configuration(&config)))));
     background(&mut tasks, &stopped, &desk, &ledger, &link.courier, adapters);
+    let keeper = Arc::clone(&trust);
+    tasks.spawn(serve::until_stopped(stopped.clone(), async move { keeper.keep().await }));
     link.courier.start().await?;
-    Ok(Running { addresses, desk, ledger, courier: link.courier, stop, tasks, fatal: store })
+    Ok(Running { addresses, desk, ledger, courier: link.courier, trust, stop, tasks, fatal: store })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
@@ -191,9 +207,9 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     }
 }
 
-/// Covenants and records named in the configuration, in their order. One that is older than what is held is no reason not to start.
-async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), StartError> {
-    let operator = Caller {
+/// The caller in whose name files of the configuration are taken in.
+fn configuration(config: &Config) -> Caller {
+    Caller {
         organization: config.organization.clone(),
         person: None,
         client: "configuration".to_owned(),
@@ -201,7 +217,12 @@ async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), Star
         two_factor: false,
         spki: None,
         door: "configuration",
-    };
+    }
+}
+
+/// Covenants and records named in the configuration, in their order. One that is older than what is held is no reason not to start.
+async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), StartError> {
+    let operator = configuration(config);
     for path in &config.agreements.covenants {
         let bytes = document(path, "covenant", MAX_BUNDLE_BYTES)?;
         kept(path, desk.install_covenant(&operator, &bytes).await)?;
@@ -232,6 +253,7 @@ fn kept(path: &std::path::Path, installed: Result<bool, Refusal>) -> Result<(), 
 /// The two ends of the link.
 struct Link {
     courier: Arc<Courier>,
+    tls: Arc<ClientTls>,
     door: FederationDoor,
     directory: Arc<dyn Directory>,
 }
@@ -245,6 +267,7 @@ impl Link {
         let directory: Arc<dyn Directory> = Arc::new(parties);
         let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });
         let dial = serve::dial(config, &directory, source)?;
+        let tls = Arc::clone(&dial.tls);
         let courier = Courier::new(courier::Ports {
             us: me.clone(),
             incarnation: 1,
@@ -269,7 +292,7 @@ impl Link {
             heard: Arc::new(move |org| heard.nudge(org)),
             now: Arc::new(move || now.now()),
         });
-        Ok(Self { courier, door, directory })
+        Ok(Self { courier, tls, door, directory })
     }
 }
 

@@ -137,6 +137,8 @@ pub struct PeerStatus {
     pub oldest: Option<Timestamp>,
     /// What went wrong last: the peer's TLS alert, its refusal, or our own reason. None as soon as it works.
     pub last_error: Option<String>,
+    /// The same as a reason with a remedy, when the connection itself failed.
+    pub last_refusal: Option<Refusal>,
     /// When the next attempt starts, from now; none while connected, idle or stopped.
     pub next_attempt: Option<Duration>,
     /// Attempts in a row that failed.
@@ -217,7 +219,8 @@ impl Courier {
             state: shown.state,
             waiting: queue.as_ref().map_or(0, |queue| queue.waiting),
             oldest: queue.and_then(|queue| queue.oldest),
-            last_error: shown.error,
+            last_refusal: shown.error.as_ref().and_then(|trouble| trouble.refusal.clone()),
+            last_error: shown.error.map(|trouble| trouble.text),
             next_attempt: shown.next_attempt.map(|at| at.saturating_duration_since(tokio::time::Instant::now())),
             attempts: shown.attempts,
             held_threads: shown.held,

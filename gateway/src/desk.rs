@@ -13,6 +13,7 @@ mod case;
 mod clock;
 mod consultation;
 mod draft;
+pub mod endings;
 mod handover;
 mod inbound;
 mod known;

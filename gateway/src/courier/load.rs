@@ -140,7 +140,7 @@ async fn open(task: &mut Task, row: &OutboxRow) -> Result<Option<Vec<u8>>, Fault
 /// Holds one message back, with its thread; all others go on.
 fn wait(task: &mut Task, row: &OutboxRow, why: &str) {
     tracing::error!(peer = %task.org, number = row.number, why, "a message waits");
-    task.shared.show(|shown| shown.error = Some(format!("message {}: {why}", row.number)));
+    task.shared.show(|shown| shown.error = Some(format!("message {}: {why}", row.number).into()));
     let random = task.ports.random.clone();
     task.line.later(&place(row), Instant::now(), |attempts| backoff::delay(attempts, &random));
 }

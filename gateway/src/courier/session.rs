@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use schakel_domain::id::OrgId;
-use schakel_domain::refusal::Reason;
+use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::federation::v1::exchange_service_client::ExchangeServiceClient;
 use tokio::sync::mpsc;
@@ -48,7 +48,7 @@ pub(super) enum Fault {
     /// We may not, or cannot, exchange with this peer; or something of our own is in the way.
     Own(String),
     /// No connection, or it was lost.
-    Lost(String),
+    Lost(Refusal),
     /// The peer said no.
     Told(String),
     /// The peer breaks the protocol.
@@ -71,12 +71,22 @@ pub(super) enum Fault {
     Crowded,
 }
 
+impl Fault {
+    /// The reason of the catalogue, when there is one.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Fault::Lost(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Stopped(why) => write!(f, "stopped by an operator: {why}"),
             Fault::Own(why) => write!(f, "{why}"),
-            Fault::Lost(why) => write!(f, "no connection: {why}"),
+            Fault::Lost(why) => write!(f, "no connection: {}", why.advice(Lang::En)),
             Fault::Told(why) => write!(f, "refused by the peer: {why}"),
             Fault::Broken(why) => write!(f, "the peer breaks the protocol: {why}"),
             Fault::Ahead { theirs, ours } => {
@@ -201,19 +211,23 @@ fn proven(task: &Task, org: &OrgId, welcome: &pb::Welcome) -> bool {
 
 async fn send(requests: &mpsc::Sender<pb::ExchangeRequest>, request: pb::exchange_request::Request) -> Result<(), Fault> {
     let request = pb::ExchangeRequest { request: Some(request) };
-    requests.send(request).await.map_err(|_| Fault::Lost("the stream was closed".to_owned()))
+    requests.send(request).await.map_err(|_| Fault::Lost(gone("the stream was closed")))
 }
 
 /// The true reason of a lost connection, when somebody knows it.
-fn why(dialled: &Dialled, otherwise: &str) -> String {
-    (dialled.why)().unwrap_or_else(|| otherwise.to_owned())
+fn why(dialled: &Dialled, otherwise: &str) -> Refusal {
+    (dialled.why)().unwrap_or_else(|| gone(otherwise))
+}
+
+fn gone(what: &str) -> Refusal {
+    Refusal::new(Stage::Peer, Reason::PeerUnreachable).because(shorten(what))
 }
 
 /// A status is either what the peer said, or a lost connection.
 fn explain(status: &tonic::Status, dialled: &Dialled) -> Fault {
     match to_refusal(status) {
         Some(refusal) => Fault::Told(shorten(&refusal.to_string())),
-        None => Fault::Lost(shorten(&why(dialled, status.message()))),
+        None => Fault::Lost(why(dialled, status.message())),
     }
 }
 
@@ -249,7 +263,7 @@ impl Session<'_> {
                 },
                 () = self.task.shared.woken() => {}
                 () = until(self.task.line.next_release()) => {}
-                () = until(due) => return Err(Fault::Lost("no acknowledgement in time".to_owned())),
+                () = until(due) => return Err(Fault::Lost(gone("no acknowledgement in time"))),
                 () = until(due.is_none().then_some(idle)) => {
                     self.task.line.settle(Instant::now());
                     return Ok(());
@@ -372,7 +386,7 @@ impl Session<'_> {
         self.task.shared.show(|shown| {
             (shown.held, shown.attempts) = (held, 0);
             if reason.is_some() || held == 0 {
-                shown.error = reason;
+                shown.error = reason.map(Into::into);
             }
         });
     }

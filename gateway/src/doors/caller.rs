@@ -127,6 +127,9 @@ impl Authentication {
         if connection.is_some_and(|connection| connection.org.is_some()) {
             return Err("a gateway's certificate does not open this door");
         }
+        if connection.is_some_and(|connection| connection.life.ended().is_some()) {
+            return Err("the certificate no longer counts");
+        }
         if connection.and_then(|connection| connection.not_after).is_some_and(|end| end < now) {
             return Err("the certificate has expired");
         }

@@ -133,10 +133,20 @@ impl FederationDoor {
         let nobody = || Refusal::new(Stage::Caller, Reason::Unauthenticated);
         let info = extensions.get::<PeerInfo>().ok_or_else(|| nobody().because("no client certificate"))?;
         let org = info.org.clone().ok_or_else(|| nobody().because("not the certificate of a gateway"))?;
+        self.stands(info)?;
+        Ok((org, info.clone()))
+    }
+
+    /// Whether the certificate of a connection still counts: not ended, not revoked since, still that of a party.
+    fn stands(&self, info: &PeerInfo) -> Result<(), Refusal> {
+        let nobody = || Refusal::new(Stage::Caller, Reason::Unauthenticated);
+        if let Some(why) = info.life.ended() {
+            return Err(nobody().because(format!("the certificate no longer counts: {}", why.reason.code())));
+        }
         if info.not_after.is_none_or(|end| end <= (self.ports.now)()) {
             return Err(nobody().because("the certificate has expired"));
         }
-        Ok((org, info.clone()))
+        Ok(())
     }
 
     /// Whether this peer may exchange messages with us now.

@@ -89,8 +89,8 @@ impl Peer {
         let known =
             Known { endpoint: victim.ports.federation.to_string(), spki: vec![identity.spki], keys: Default::default(), stopped: None };
         directory.put(them.clone(), known.clone());
-        let files = config.federation.files();
-        let tls = ClientTls::new(Material::from_files(&files).unwrap(), system_clock());
+        let files = config.federation_files();
+        let tls = ClientTls::new(Material::from_files(&files).unwrap(), system_clock()).unwrap();
         let channel = TlsDial { tls, directory }.dial(&them, &known).unwrap().channel;
         let signing = read_private(&config.keys.signing).unwrap();
         Self { us, them, covenant, files, signing, channel, number: AtomicU64::new(0) }

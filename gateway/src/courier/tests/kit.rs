@@ -467,6 +467,7 @@ pub(crate) fn info(number: u8) -> PeerInfo {
         thumbprint: None,
         not_after: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         uid: None,
+        life: crate::tls::Life::default(),
     }
 }
 

@@ -104,9 +104,7 @@ async fn reply(answers: &Answers, response: pb::exchange_response::Response) -> 
 
 /// The certificate and everything in the directory, asked again.
 fn revisit(door: &FederationDoor, guest: &Guest) -> Result<Peer, Refusal> {
-    if guest.info.not_after.is_none_or(|end| end <= (door.ports.now)()) {
-        return Err(Refusal::new(Stage::Caller, Reason::Unauthenticated).because("the certificate has expired"));
-    }
+    door.stands(&guest.info)?;
     door.admit(&guest.caller.organization, guest.info.spki)
 }
 
