@@ -334,7 +334,7 @@ impl Desk {
 }
 
 /// What sealed bytes are for: bound into the seal, so that they open nowhere else.
-const PURPOSE: &str = "schakel.record.v1";
+pub(crate) const PURPOSE: &str = "schakel.record.v1";
 
 fn fresh(answer: Answer) -> Reply {
     Reply { answer, replayed: false }

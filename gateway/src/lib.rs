@@ -6,6 +6,7 @@ pub mod adapter_door;
 pub mod agreements;
 pub mod assembly;
 pub mod batch;
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod courier;

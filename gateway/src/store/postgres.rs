@@ -5,6 +5,7 @@
 //!   at COMMIT the outcome is unknown and the text says so; the caller's idempotency record makes trying again safe.
 //! - The server's disk is full: every commit is [`StoreError::Full`]. Its volume is not ours, so there is no reserve.
 
+mod throw_away;
 mod write;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::{
     ClientKey, Commit, Committed, EntryRow, EventRow, InboxRow, Kind, MAX_LEAVES, MAX_ROWS, OutboxRow, OutboxState, Page, PeerQueue,
     Record, Replay, Store, StoreError, Timer,
 };
+pub use throw_away::ThrowAway;
 use write::PostgresWriter;
 
 /// The oldest server whose behaviour we know.
