@@ -19,7 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 
 use super::queue::Queue;
-use super::rows::{self, inbox_columns, outbox_columns, record_columns, store_reads};
+use super::rows::{self, inbox_columns, outbox_columns, record_columns, store_lookups, store_reads};
 use super::{
     ClientKey, Commit, Committed, EntryRow, EventRow, InboxRow, Kind, MAX_LEAVES, MAX_ROWS, OutboxRow, OutboxState, Page, PeerQueue,
     Record, Replay, Store, StoreError, Timer,
@@ -167,5 +167,6 @@ impl Store for PostgresStore {
         })
     }
 
+    store_lookups!();
     store_reads!();
 }
