@@ -174,9 +174,13 @@ impl<'d> Draft<'d> {
     /// Makes it all durable, and wakes whoever waits for messages, events or timers.
     pub(super) async fn commit(self) -> Result<Committed, Stop> {
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
-        let timers = !self.commit.timers.is_empty();
+        let timer = self.commit.timers.iter().filter_map(|change| match change {
+            TimerChange::Set(timer) => Some(timer.due),
+            TimerChange::Clear(_) => None,
+        });
+        let timer = timer.min();
         let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;
-        self.desk.signals.committed(&committed, wakes, timers);
+        self.desk.signals.committed(&committed, wakes, timer);
         Ok(committed)
     }
 }
