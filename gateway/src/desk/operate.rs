@@ -1,5 +1,8 @@
 //! What operators do with messages and peers, and what the courier reports. None of it touches care content.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join_all;
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::Caller;
@@ -15,7 +18,7 @@ use super::case::case_name;
 use super::consultation::consultation_name;
 use super::draft::{Draft, Stop, internal, store_refusal};
 use super::read::handover_name;
-use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
+use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Shape, Side};
 use super::trace::By;
 use super::{Desk, Reply};
 use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record, Replay};
@@ -255,10 +258,11 @@ impl Desk {
 
     async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
         let mut draft = Draft::new(self);
-        let mut handovers: std::collections::BTreeMap<String, Doc<HandoverRecord>> = std::collections::BTreeMap::new();
-        let mut consultations: std::collections::BTreeMap<String, Doc<ConsultationRecord>> = std::collections::BTreeMap::new();
+        let rows = self.waiting_rows(peer, messages).await?;
+        let mut handovers: BTreeMap<String, Doc<HandoverRecord>> = self.subjects(&rows, "propose-handover").await?;
+        let mut consultations: BTreeMap<String, Doc<ConsultationRecord>> = self.subjects(&rows, "ask").await?;
         for message in messages {
-            let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
+            let Some(row) = rows.get(&message.number) else { continue };
             draft.commit.outbox.push(OutboxChange {
                 peer: peer.clone(),
                 number: message.number,
@@ -269,18 +273,12 @@ impl Desk {
             let id = &row.message.subject.1;
             match (row.message.subject.0, row.message.kind.as_str()) {
                 (Kind::Handover, "propose-handover") => {
-                    if !handovers.contains_key(id) {
-                        handovers.insert(id.clone(), self.find(id).await?);
-                    }
                     if let Some(doc) = handovers.get_mut(id) {
                         doc.clear.facts.delivered.get_or_insert(draft.now);
                         draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
                     }
                 }
                 (Kind::Consultation, "ask") => {
-                    if !consultations.contains_key(id) {
-                        consultations.insert(id.clone(), self.find(id).await?);
-                    }
                     if let Some(doc) = consultations.get_mut(id) {
                         facts_of(doc, peer).delivered.get_or_insert(draft.now);
                         draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
@@ -401,6 +399,30 @@ impl Desk {
             Err(stop) => Err(stop),
         };
         done.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
+    }
+
+    /// Those of these messages that still wait, by number. An acknowledgement names a batch: mostly they follow each other, and one read
+    /// finds them all.
+    async fn waiting_rows(&self, peer: &OrgId, messages: &[Delivered]) -> Result<BTreeMap<u64, OutboxRow>, Stop> {
+        let numbers: BTreeSet<u64> = messages.iter().map(|message| message.number).collect();
+        let Some(first) = numbers.first() else { return Ok(BTreeMap::new()) };
+        let limit = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        let read = self.parts.store.outbox(peer, OutboxState::Waiting, first.saturating_sub(1), limit).await?;
+        let mut rows: BTreeMap<u64, OutboxRow> = read.into_iter().map(|row| (row.number, row)).collect();
+        let last = rows.last_key_value().map_or(0, |(number, _)| *number);
+        rows.retain(|number, _| numbers.contains(number));
+        for number in numbers.range(last + 1..) {
+            rows.extend(self.waiting_row(peer, *number).await?.map(|row| (*number, row)));
+        }
+        Ok(rows)
+    }
+
+    /// The records that messages of one kind belong to, by id, each once.
+    async fn subjects<T: Shape>(&self, rows: &BTreeMap<u64, OutboxRow>, kind: &str) -> Result<BTreeMap<String, Doc<T>>, Stop> {
+        let of_kind = rows.values().map(|row| &row.message).filter(|message| message.kind == kind && message.subject.0 == T::KIND);
+        let ids: BTreeSet<&String> = of_kind.map(|message| &message.subject.1).collect();
+        let docs = try_join_all(ids.into_iter().map(|id| self.find::<T>(id))).await?;
+        Ok(docs.into_iter().map(|doc| (doc.id.clone(), doc)).collect())
     }
 
     async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {
