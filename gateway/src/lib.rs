@@ -7,6 +7,7 @@ pub mod agreements;
 pub mod assembly;
 pub mod batch;
 pub mod bench;
+pub(crate) mod bounded;
 pub mod cli;
 pub mod config;
 pub mod courier;

@@ -105,7 +105,7 @@ pub struct Expect {
 /// The stored outcome of an executed command: same key and same body give the same answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
-    /// Who asked and by which method; the key's scope.
+    /// By which method it was asked; a request id counts within it.
     pub scope: String,
     /// The caller's own key.
     pub request_id: String,
@@ -147,7 +147,7 @@ pub enum OutboxState {
     Delivered,
     /// The peer cannot accept it; a void took its place in the thread.
     Parked,
-    /// Withdrawn by an operator before it was delivered; a void took its place.
+    /// Taken back by an operator before it was delivered; a void took its place.
     Cancelled,
 }
 
@@ -199,8 +199,9 @@ pub struct OutboxChange {
     pub peer: OrgId,
     /// Position towards this peer.
     pub number: u64,
-    /// New state. Only `Waiting` messages change; a change of any other is a [`StoreError::Conflict`], except the same state again, which
-    /// changes nothing. A number that was never given out is [`StoreError::Refused`].
+    /// New state. Only `Waiting` messages change, and `Delivered` ones back to `Waiting` when the peer lost them; a change of any other is a
+    /// [`StoreError::Conflict`], except the same state again, which changes nothing. A number that was never given out is
+    /// [`StoreError::Refused`].
     pub state: OutboxState,
     /// Reason code, for parked and cancelled.
     pub reason: Option<String>,
@@ -328,6 +329,9 @@ pub struct Commit {
     pub send: Vec<Outgoing>,
     /// Changes of messages sent before.
     pub outbox: Vec<OutboxChange>,
+    /// Numbers towards peers that are never given out, up to and including these: the peer holds messages of ours under them that this
+    /// store lacks. A number that was passed already changes nothing.
+    pub skip: Vec<(OrgId, u64)>,
     /// Entries for the log, in order.
     pub entries: Vec<NewEntry>,
     /// Events, in order.

@@ -302,7 +302,8 @@ impl Link {
         gateway.arrivals.wait(&format!("consultations/{id}")).await?;
         let missing = |what: &str| anyhow::anyhow!("the question that was asked has no {what}");
         let row = store.sent_in(&id).await?.pop().ok_or_else(|| missing("message"))?.message;
-        let record = store.record(Kind::Consultation, &id).await?.ok_or_else(|| missing("record"))?;
+        let mut record = store.record(Kind::Consultation, &id).await?.ok_or_else(|| missing("record"))?;
+        record.clear = undelivered(&record.clear)?;
         let entry = store.entries(before, 1).await?.pop().ok_or_else(|| missing("entry"))?.entry;
         let bytes = gateway.desk().unseal(&row.sealed).await.map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         let message = decode(&bytes).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
@@ -344,6 +345,16 @@ impl Link {
         let entries = vec![self.entry.clone()];
         Ok((id, Commit { at: now, expect: vec![expect], put: vec![record], send: vec![row], entries, ..Commit::default() }))
     }
+}
+
+/// The record of a question as it is before anybody has received it: being delivered is then a fact that is new.
+fn undelivered(clear: &str) -> Result<String, anyhow::Error> {
+    let mut clear: serde_json::Value = serde_json::from_str(clear)?;
+    let candidates = clear["candidates"].as_object_mut().ok_or_else(|| anyhow::anyhow!("the question has no candidates"))?;
+    for candidate in candidates.values_mut() {
+        candidate["facts"]["delivered"] = serde_json::Value::Null;
+    }
+    Ok(clear.to_string())
 }
 
 impl Work for Link {

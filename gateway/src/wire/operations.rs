@@ -74,6 +74,17 @@ pub fn resume(request: &wire::ResumePeerRequest, person: &PersonId) -> Result<Op
     operation(request, person, |fields| Some(OperateAct::Resume { peer: fields.peer("name", &request.name)? }))
 }
 
+/// Reads that recovery ends.
+///
+/// # Errors
+/// Every wrong field.
+pub fn end_recovery(request: &wire::EndRecoveryRequest, person: &PersonId) -> Result<Operation, Vec<Refusal>> {
+    operation(request, person, |fields| {
+        let reason = fields.text("reason", &request.reason, 1, MAX_NOTE);
+        Some(OperateAct::EndRecovery { reason: reason? })
+    })
+}
+
 /// Reads that a peer is tried now.
 ///
 /// # Errors

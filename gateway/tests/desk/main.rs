@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod access;
 mod agreed;
+mod backlog;
 mod commands;
 mod consultations;
 mod handovers;
+mod incomplete;
 mod invariants;
 mod kit;
 mod operators;
+mod replicas;
+mod restored;
 mod schedules;
 mod secrets;
+mod waiting;
 mod watched;
