@@ -2,15 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesOrdered;
 use prost::Message as _;
 use schakel_domain::id::OrgId;
-use schakel_domain::refusal::{Reason, Refusal};
+use schakel_domain::refusal::Reason;
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::federation::v1::exchange_service_client::ExchangeServiceClient;
 use tokio::sync::mpsc;
@@ -91,9 +87,6 @@ struct Sent {
     due: Instant,
 }
 
-/// A batch that was answered, while the desk is told.
-type Told = (Sent, Vec<Answer>, Result<(), Refusal>);
-
 struct Session<'a> {
     task: &'a mut Task,
     dialled: Dialled,
@@ -104,8 +97,6 @@ struct Session<'a> {
     /// As in the peer's acknowledgements.
     theirs: Parties,
     under_way: VecDeque<Sent>,
-    /// What the desk is being told, in the order of the batches. Sending goes on meanwhile.
-    telling: FuturesOrdered<BoxFuture<'static, Told>>,
     page: VecDeque<OutboxRow>,
 }
 
@@ -155,17 +146,7 @@ async fn open(task: &mut Task, dialled: Dialled) -> Result<Session<'_>, Fault> {
     compare(task, &org, welcome.highest_number).await?;
     send_lost_again(task, &org, welcome.highest_number).await?;
     let theirs = Parties { sender: org, receiver: us, incarnation: welcome.incarnation };
-    Ok(Session {
-        task,
-        dialled,
-        requests,
-        answers,
-        ours,
-        theirs,
-        under_way: VecDeque::new(),
-        telling: FuturesOrdered::new(),
-        page: VecDeque::new(),
-    })
+    Ok(Session { task, dialled, requests, answers, ours, theirs, under_way: VecDeque::new(), page: VecDeque::new() })
 }
 
 /// Whether the peer has seen more of ours than we hold. Our own number is read after theirs, so it can only be too high.
@@ -224,44 +205,31 @@ impl Session<'_> {
             self.hear();
             self.fill().await?;
             let due = self.under_way.front().map(|sent| sent.due);
-            let busy = due.is_some() || !self.telling.is_empty();
-            if busy {
+            if due.is_some() {
                 idle = Instant::now() + IDLE;
             } else if self.task.shared.hear(|bells| std::mem::take(&mut bells.sync)) {
                 self.sync().await;
                 continue;
             }
             tokio::select! {
-                answer = self.answers.message(), if self.telling.len() < WINDOW => match answer {
-                    Ok(Some(answer)) => self.acknowledged(answer)?,
-                    ended => return self.ended(ended.err(), due.is_none()).await,
+                answer = self.answers.message() => match answer {
+                    Ok(Some(answer)) => self.acknowledged(answer).await?,
+                    Ok(None) if due.is_none() && self.task.attempts == 0 => return Ok(()),
+                    Ok(None) => return Err(Fault::Lost(why(&self.dialled, "the peer ended the stream"))),
+                    Err(status) if due.is_none() && self.task.attempts == 0 => {
+                        tracing::debug!(peer = %self.task.org, %status, "an idle stream ended");
+                        return Ok(());
+                    }
+                    Err(status) => return Err(explain(&status, &self.dialled)),
                 },
-                Some(told) = self.telling.next(), if !self.telling.is_empty() => self.told(told)?,
                 () = self.task.shared.woken() => {}
                 () = until(self.task.line.next_release()) => {}
                 () = until(due) => return Err(Fault::Lost("no acknowledgement in time".to_owned())),
-                () = until((!busy).then_some(idle)) => {
+                () = until(due.is_none().then_some(idle)) => {
                     self.task.line.settle(Instant::now());
                     return Ok(());
                 }
             }
-        }
-    }
-
-    /// The stream ended, well or not. When nothing was under way that is no failure, once the desk knows of everything that was answered.
-    async fn ended(&mut self, status: Option<tonic::Status>, idle: bool) -> Result<(), Fault> {
-        while let Some(told) = self.telling.next().await {
-            self.told(told)?;
-        }
-        let fine = idle && self.task.attempts == 0;
-        match status {
-            None if fine => Ok(()),
-            None => Err(Fault::Lost(why(&self.dialled, "the peer ended the stream"))),
-            Some(status) if fine => {
-                tracing::debug!(peer = %self.task.org, %status, "an idle stream ended");
-                Ok(())
-            }
-            Some(status) => Err(explain(&status, &self.dialled)),
         }
     }
 
@@ -299,8 +267,7 @@ impl Session<'_> {
         send(&self.requests, pb::exchange_request::Request::Batch(batch)).await
     }
 
-    /// Checks an acknowledgement, and begins to tell the desk.
-    fn acknowledged(&mut self, response: pb::ExchangeResponse) -> Result<(), Fault> {
+    async fn acknowledged(&mut self, response: pb::ExchangeResponse) -> Result<(), Fault> {
         let Some(pb::exchange_response::Response::Acknowledgement(acknowledgement)) = response.response else {
             return Err(Fault::Broken("expected an acknowledgement"));
         };
@@ -309,18 +276,7 @@ impl Session<'_> {
             next.due = Instant::now() + ANSWER;
         }
         let (answers, signed) = self.check(&sent, acknowledgement)?;
-        let (outcome, org) = (Arc::clone(&self.task.ports.outcome), self.task.org.clone());
-        self.telling.push_back(Box::pin(async move {
-            let told = tell(outcome.as_ref(), &org, &sent, &answers, &signed).await;
-            (sent, answers, told)
-        }));
-        Ok(())
-    }
-
-    /// Only what the desk knows is forgotten here.
-    fn told(&mut self, (sent, answers, told): Told) -> Result<(), Fault> {
-        told.map_err(|refusal| Fault::Own(refusal.to_string()))?;
-        self.note(&sent, &answers);
+        self.settle(&sent, &answers, &signed).await?;
         self.task.attempts = 0;
         Ok(())
     }
@@ -339,6 +295,33 @@ impl Session<'_> {
         let signature = Signature { key_id: &key_id, key, bytes: &signature };
         let signed = verify_answers(&self.theirs, &answers, signature).map_err(|_| Fault::Broken("a wrong signature"))?;
         Ok((answers, signed))
+    }
+
+    /// Tells the desk, one commit for everything accepted, and only then forgets.
+    async fn settle(&mut self, sent: &Sent, answers: &[Answer], signed: &SignedList) -> Result<(), Fault> {
+        let proof = |index: usize| {
+            let item = &sent.items[index];
+            let mut proof = sent.signed.message_proof(index, (item.place.number, item.hash));
+            proof.answer = Some(signed.answer_proof(index, &answers[index]));
+            proof.encode_to_vec()
+        };
+        let with = |outcome: Outcome| (0..answers.len()).filter(move |index| answers[*index].outcome == outcome);
+        let delivered: Vec<_> = with(Outcome::Accepted)
+            .map(|index| Delivered { number: answers[index].number, message: sent.items[index].message, proof: proof(index) })
+            .collect();
+        let own = |refusal: schakel_domain::refusal::Refusal| Fault::Own(refusal.to_string());
+        let (outcome, org) = (self.task.ports.outcome.clone(), self.task.org.clone());
+        if !delivered.is_empty() {
+            outcome.delivered(&org, delivered).await.map_err(own)?;
+        }
+        for index in with(Outcome::Refused) {
+            let Answer { number, reason, detail, .. } = answers[index].clone();
+            tracing::warn!(peer = %org, number, reason, "a message was refused and is parked");
+            let message = sent.items[index].message;
+            outcome.parked(&org, Parked { number, message, reason, detail, proof: Some(proof(index)) }).await.map_err(own)?;
+        }
+        self.note(sent, answers);
+        Ok(())
     }
 
     /// Whose turn it is now.
@@ -374,28 +357,4 @@ impl Session<'_> {
             Err(_) => tracing::warn!(peer = %org, "no time to compare covenants and party records"),
         }
     }
-}
-
-/// Tells the desk: one commit for everything accepted, and one for each refusal.
-async fn tell(outcome: &dyn super::Outcome, org: &OrgId, sent: &Sent, answers: &[Answer], signed: &SignedList) -> Result<(), Refusal> {
-    let proof = |index: usize| {
-        let item = &sent.items[index];
-        let mut proof = sent.signed.message_proof(index, (item.place.number, item.hash));
-        proof.answer = Some(signed.answer_proof(index, &answers[index]));
-        proof.encode_to_vec()
-    };
-    let with = |outcome: Outcome| (0..answers.len()).filter(move |index| answers[*index].outcome == outcome);
-    let delivered: Vec<_> = with(Outcome::Accepted)
-        .map(|index| Delivered { number: answers[index].number, message: sent.items[index].message, proof: proof(index) })
-        .collect();
-    if !delivered.is_empty() {
-        outcome.delivered(org, delivered).await?;
-    }
-    for index in with(Outcome::Refused) {
-        let Answer { number, reason, detail, .. } = answers[index].clone();
-        tracing::warn!(peer = %org, number, reason, "a message was refused and is parked");
-        let message = sent.items[index].message;
-        outcome.parked(org, Parked { number, message, reason, detail, proof: Some(proof(index)) }).await?;
-    }
-    Ok(())
 }
