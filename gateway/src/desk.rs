@@ -353,7 +353,7 @@ impl Desk {
 }
 
 /// What sealed bytes are for, bound into the seal: what this program sealed for another purpose does not open as care content.
-const PURPOSE: &str = "schakel.record.v1";
+pub(crate) const PURPOSE: &str = "schakel.record.v1";
 
 /// The vault's no: that of the store behind it is the store's, and may pass; any other is a fault of our own.
 fn vault_stop(error: VaultError, doing: &str) -> Stop {

@@ -55,6 +55,7 @@ const ONLY: [(&str, &[&str], &str); 2] = [
             "gateway/src/doors",
             "gateway/src/courier",
             "gateway/src/batch",
+            "gateway/src/bench",
             "gateway/src/cli",
             "gateway/src/demo",
             "gateway/tests",

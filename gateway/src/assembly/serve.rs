@@ -49,7 +49,12 @@ pub(super) async fn until_stopped(stop: watch::Receiver<bool>, work: impl Future
 /// Fires timers when they are due.
 pub(super) async fn clock(desk: Arc<Desk>) {
     loop {
-        let wait = match desk.next_due().await {
+        desk.signals().clock_wakes(None);
+        let next = desk.next_due().await;
+        if let Ok(Some(due)) = next {
+            desk.signals().clock_wakes(Some(due));
+        }
+        let wait = match next {
             Ok(Some(due)) => Duration::try_from(desk.now().duration_until(due)).unwrap_or(Duration::ZERO).min(CLOCK_AT_MOST),
             Ok(None) => CLOCK_AT_MOST,
             Err(_) => CLOCK_AGAIN,

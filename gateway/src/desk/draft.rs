@@ -206,9 +206,13 @@ impl<'d> Draft<'d> {
             return Err(internal("writing a timer"));
         }
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
-        let timers = !self.commit.timers.is_empty();
+        let timer = self.commit.timers.iter().filter_map(|change| match change {
+            TimerChange::Set(timer) => Some(timer.due),
+            TimerChange::Clear(_) => None,
+        });
+        let timer = timer.min();
         let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;
-        self.desk.signals.committed(&committed, wakes, timers);
+        self.desk.signals.committed(&committed, wakes, timer);
         Ok(committed)
     }
 }

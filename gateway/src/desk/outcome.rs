@@ -1,5 +1,7 @@
 //! What became of messages we sent, as the courier reports it: delivered, or parked with a void in their place.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::id::{CaseId, OrgId};
@@ -38,8 +40,9 @@ impl Desk {
     /// longer waiting when the courier reports again.
     async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
         let mut draft = Draft::new(self);
+        let rows = self.waiting_rows(peer, messages).await?;
         for message in messages {
-            let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
+            let Some(row) = rows.get(&message.number) else { continue };
             draft.commit.outbox.push(OutboxChange {
                 peer: peer.clone(),
                 number: message.number,
@@ -47,7 +50,7 @@ impl Desk {
                 reason: None,
                 proof: Some(message.proof.clone()),
             });
-            self.note_delivered(&mut draft, &row).await?;
+            self.note_delivered(&mut draft, row).await?;
             if draft.is_large() {
                 std::mem::replace(&mut draft, Draft::new(self)).commit().await?;
             }
@@ -165,6 +168,22 @@ impl Desk {
         let void = self.void_of(draft, row).await.ok_or_else(|| internal("replacing a message"))?;
         draft.commit.send.push(void);
         Ok(())
+    }
+
+    /// Those of these messages that still wait, by number. An acknowledgement names a batch: mostly they follow each other, and one read
+    /// finds them all.
+    async fn waiting_rows(&self, peer: &OrgId, messages: &[Delivered]) -> Result<BTreeMap<u64, OutboxRow>, Stop> {
+        let numbers: BTreeSet<u64> = messages.iter().map(|message| message.number).collect();
+        let Some(first) = numbers.first() else { return Ok(BTreeMap::new()) };
+        let limit = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        let read = self.parts.store.outbox(peer, OutboxState::Waiting, first.saturating_sub(1), limit).await?;
+        let mut rows: BTreeMap<u64, OutboxRow> = read.into_iter().map(|row| (row.number, row)).collect();
+        let last = rows.last_key_value().map_or(0, |(number, _)| *number);
+        rows.retain(|number, _| numbers.contains(number));
+        for number in numbers.range(last + 1..) {
+            rows.extend(self.waiting_row(peer, *number).await?.map(|row| (*number, row)));
+        }
+        Ok(rows)
     }
 
     async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {

@@ -6,6 +6,7 @@
 //! - The writer's task ended by a fault of ours: nothing can be committed any more, and [`Store::fatal`] tells the process to stop.
 //! - The server's disk is full: every commit is [`StoreError::Full`]. Its volume is not ours, so there is no reserve.
 
+mod throw_away;
 mod write;
 
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 
 use super::queue::Queue;
-use super::rows::{self, inbox_columns, outbox_columns, record_columns, store_reads};
+use super::rows::{self, inbox_columns, outbox_columns, record_columns, store_lookups, store_reads};
 use super::{
     ClientKey, Commit, Committed, EntryRow, EventRow, InboxRow, Kind, MAX_LEAVES, MAX_ROWS, OutboxRow, OutboxState, Page, PeerQueue,
     Record, Replay, Store, StoreError, Timer,
 };
+pub use throw_away::ThrowAway;
 use write::PostgresWriter;
 
 /// The oldest server whose behaviour we know.
@@ -197,5 +199,6 @@ impl Store for PostgresStore {
         })
     }
 
+    store_lookups!();
     store_reads!();
 }

@@ -196,8 +196,8 @@ macro_rules! record_columns {
     };
 }
 
-/// The reading half of `Store`, for a type with `readers(&self) -> Result<&Pool, StoreError>` and `failed(sqlx::Error) -> StoreError`.
-macro_rules! store_reads {
+/// The reads of single rows by their keys, for the same type as [`store_reads`].
+macro_rules! store_lookups {
     () => {
         fn record<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
             Box::pin(async move {
@@ -206,6 +206,27 @@ macro_rules! store_reads {
             })
         }
 
+        fn replay<'a>(&'a self, scope: &'a str, request_id: &'a str) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+            Box::pin(async move {
+                let sql = "SELECT scope, request_id, body, outcome, at FROM replay WHERE scope = $1 AND request_id = $2";
+                let query = sqlx::query_as(sql).bind(scope).bind(request_id);
+                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::replay).transpose()
+            })
+        }
+
+        fn received<'a>(&'a self, peer: &'a OrgId, message: MessageId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
+            Box::pin(async move {
+                let query =
+                    sqlx::query_as(inbox_columns!("WHERE peer = $1 AND message = $2")).bind(peer.as_str()).bind(message.to_string());
+                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::inbox).transpose()
+            })
+        }
+    };
+}
+
+/// The other reads of `Store`, for a type with `readers(&self) -> Result<&Pool, StoreError>` and `failed(sqlx::Error) -> StoreError`.
+macro_rules! store_reads {
+    () => {
         fn records(&self, kind: Kind, page: Page) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
             Box::pin(async move {
                 let sql = if page.open_only {
@@ -231,21 +252,6 @@ macro_rules! store_reads {
                 let sql = record_columns!("WHERE kind = $1 AND alias = $2 ORDER BY id LIMIT $3");
                 let query = sqlx::query_as(sql).bind(kind.code()).bind(alias).bind(i64::from(MAX_ROWS));
                 query.fetch_all(self.readers()?).await.map_err(failed)?.into_iter().map(rows::record).collect()
-            })
-        }
-
-        fn replay<'a>(&'a self, scope: &'a str, request_id: &'a str) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
-            Box::pin(async move {
-                let sql = "SELECT scope, request_id, body, outcome, at FROM replay WHERE scope = $1 AND request_id = $2";
-                let query = sqlx::query_as(sql).bind(scope).bind(request_id);
-                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::replay).transpose()
-            })
-        }
-
-        fn received<'a>(&'a self, peer: &'a OrgId, message: MessageId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
-            Box::pin(async move {
-                let query = sqlx::query_as(inbox_columns!("WHERE peer = $1 AND message = $2")).bind(peer.as_str()).bind(message.to_string());
-                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::inbox).transpose()
             })
         }
 
@@ -382,4 +388,4 @@ macro_rules! store_reads {
     };
 }
 
-pub(super) use {inbox_columns, outbox_columns, record_columns, store_reads};
+pub(super) use {inbox_columns, outbox_columns, record_columns, store_lookups, store_reads};
