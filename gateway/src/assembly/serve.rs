@@ -10,21 +10,17 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use super::front::Front;
-use super::{Addresses, Link, Listeners, StartError};
+use super::link::Link;
+use super::{Addresses, Listeners, StartError};
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::adapter_door::{Describer, Execute, Feed, Profile};
 use crate::config::{Config, FileDrop, LocalDoor};
-use crate::courier::{Courier, TlsDial};
+use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
 use crate::doors::caller::{Authentication, Issuer, IssuerConfig};
 use crate::doors::{Door, FrontDesk, admin, audit, care, health};
 use crate::peers::Directory;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
-
-/// After a failed round of timers the clock tries again.
-const CLOCK_AGAIN: Duration = Duration::from_secs(5);
-/// The clock looks at least this often, so that a changed system time is noticed.
-const CLOCK_AT_MOST: Duration = Duration::from_secs(60);
 
 /// Resolves when the gateway stops.
 pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
@@ -37,33 +33,6 @@ pub(super) async fn until_stopped(stop: watch::Receiver<bool>, work: impl Future
     tokio::select! {
         () = stopped(stop) => {}
         () = work => {}
-    }
-}
-
-/// Fires timers when they are due.
-pub(super) async fn clock(desk: Arc<Desk>) {
-    loop {
-        let wait = match desk.next_due().await {
-            Ok(Some(due)) => Duration::try_from(desk.now().duration_until(due)).unwrap_or(Duration::ZERO).min(CLOCK_AT_MOST),
-            Ok(None) => CLOCK_AT_MOST,
-            Err(_) => CLOCK_AGAIN,
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = desk.signals().timers_changed() => continue,
-        }
-        if let Err(refusal) = desk.tick().await {
-            tracing::error!(refusal = %refusal, "timers could not fire");
-            tokio::time::sleep(CLOCK_AGAIN).await;
-        }
-    }
-}
-
-/// Wakes the courier when something is to be sent.
-pub(super) async fn outgoing(desk: Arc<Desk>, courier: Arc<Courier>) {
-    loop {
-        let peers: Vec<_> = desk.signals().outgoing().await.into_iter().collect();
-        courier.wake(&peers);
     }
 }
 
