@@ -171,13 +171,18 @@ impl<'d> Draft<'d> {
         self.commit.timers.push(TimerChange::Clear(id));
     }
 
-    /// Makes it all durable, and wakes whoever waits for messages, events or timers.
+    /// Makes it all durable, and wakes whoever waits for messages, events or timers. A commit of which nobody can say whether it was
+    /// made wakes them too: what is in the outbox then would wait for the next message to that peer, however long that takes.
     pub(super) async fn commit(self) -> Result<Committed, Stop> {
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
         let timers = !self.commit.timers.is_empty();
-        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;
-        self.desk.signals.committed(&committed, wakes, timers);
-        Ok(committed)
+        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await;
+        match &committed {
+            Ok(committed) => self.desk.signals.committed(committed, wakes, timers),
+            Err(StoreError::Unavailable(_)) => self.desk.signals.perhaps_committed(wakes, timers),
+            Err(_) => {}
+        }
+        Ok(committed?)
     }
 }
 

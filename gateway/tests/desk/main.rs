@@ -11,4 +11,5 @@ mod kit;
 mod operators;
 mod schedules;
 mod secrets;
+mod unanswered;
 mod watched;
