@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the documents: every link and every file named in them exists, and no machine is spoken of.
+"""Checks the documents: every link and every file named in them exists, every label of a case is one, and no machine is spoken of.
 
 A document that names a file which is gone misleads its reader more than no document.
 """
@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 # `gateway/src/desk.rs`, `tests/run`, `deploy/`: a path from the root of the repository, or from the document's folder.
 NAMED = re.compile(r"`((?:\.ci|adapters|certs|deploy|gateway|proto|tests|src)/[\w./-]*)`")
+# The name of a case for the telephone; its last character checks the others (`Label` in gateway/domain/src/id.rs).
+LABEL = re.compile(r"\bZK-([0-9A-Z]{4})([0-9A-Z])\b")
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 FOREIGN = re.compile(r"(?<![\w./-])/(?:work|root|home/\w+)/")
 
 
@@ -40,9 +43,20 @@ def judge(document: Path) -> list[str]:
         for target in NAMED.findall(line):
             if not (ROOT / target).exists() and not (document.parent / target).exists():
                 findings.append(f"{name}:{number}: no file {target}")
+        for data, check in LABEL.findall(line):
+            if not set(data) <= set(DIGITS) or checked(data) != check:
+                findings.append(f"{name}:{number}: the program refuses ZK-{data}{check}")
         if FOREIGN.search(line):
             findings.append(f"{name}:{number}: speaks of one machine")
     return findings
+
+
+def checked(data: str) -> str:
+    """The check character of four others."""
+    bits = 0
+    for character in data:
+        bits = bits << 5 | DIGITS.index(character)
+    return DIGITS[bits % 31]
 
 
 if __name__ == "__main__":

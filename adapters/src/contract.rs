@@ -235,7 +235,7 @@ pub fn full_dossier() -> Dossier {
             Contact {
                 name: "P. Voorbeeld".to_owned(),
                 relation: "oom".to_owned(),
-                telephone: Some("+31612345678".to_owned()),
+                telephone: Some("+31000000061".to_owned()),
                 kind: ContactKind::Unsafe,
             },
         ],
@@ -268,7 +268,7 @@ fn full_identity() -> Identity {
         postal_code: Some("6811AB".to_owned()),
         house_number: Some("1-a".to_owned()),
         address: Some("Voorbeeldstraat".to_owned()),
-        telephone: Some("+31600000000".to_owned()),
+        telephone: Some("+31000000062".to_owned()),
         municipality: Some("0202".to_owned()),
     }
 }
@@ -368,7 +368,7 @@ fn call() -> Call {
         organization: known("ura:90000123"),
         name: "Crisisdienst Voorbeeld".to_owned(),
         line: "crisisdienst 24 uur".to_owned(),
-        telephone: "+31850000001".to_owned(),
+        telephone: "+31000000063".to_owned(),
     }
 }
 

@@ -6,8 +6,11 @@
 mod describe;
 pub mod file_drop;
 mod folder;
+mod status;
 
 pub use describe::{Describer, Profile};
+pub use status::AdapterStatus;
+use status::Way;
 
 use futures_util::future::BoxFuture;
 use schakel_adapters::Notice;

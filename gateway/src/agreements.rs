@@ -84,7 +84,7 @@ impl Agreements {
         let book = held.book.as_ref().ok_or_else(missing)?;
         let Some(to) = &wish.to else { return first(book, wish, now) };
         let document = book.applicable(&wish.from, to, wish.act, now)?.binding()?;
-        book.permits(&question(document, wish, to)?, now).into_result()
+        any(questions(document, wish, to)?, |question| book.permits(question, now))
     }
 
     /// The covenant's answer to something new that a peer asks, under the version it names.
@@ -108,8 +108,7 @@ impl Agreements {
         let book = held.book.as_ref().ok_or_else(missing)?;
         let document = book.lookup(named, now, for_open)?.binding()?;
         let to = wish.to.as_ref().ok_or_else(missing)?;
-        let decision: Decision = book.permits_under(named, &question(document, wish, to)?, now, for_open);
-        decision.into_result()
+        any(questions(document, wish, to)?, |question| book.permits_under(named, question, now, for_open))
     }
 
     /// Whether something new may start with an organisation: no stop, and a party record that is valid, theirs and our own.
@@ -176,10 +175,18 @@ impl Agreements {
 /// Whoever the covenants put first: the first party whose service of the wished kind may be asked.
 fn first(book: &Book, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
     let ids: std::collections::BTreeSet<_> = book.iter().map(|(id, _, _)| id.clone()).collect();
+    let mut unreadable = None;
     for id in ids {
         let Ok(covenant) = book.current(&id, now) else { continue };
         let document = covenant.binding()?;
-        let asked = plain_question(document, wish, &wish.from)?;
+        // A code that one covenant does not know may be the next one's.
+        let asked = match plain_question(document, wish, &wish.from) {
+            Ok(asked) => asked,
+            Err(refusal) => {
+                unreadable.get_or_insert(refusal);
+                continue;
+            }
+        };
         let wished = |grant: &Grant| {
             let kind =
                 document.services.iter().find(|service| Some(&service.id) == grant.service.as_ref()).map(|service| service.kind.as_str());
@@ -190,12 +197,29 @@ fn first(book: &Book, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
         }
     }
     let none = Refusal { field: Some("service".to_owned()), ..Refusal::new(Stage::Covenant, Reason::CovenantDenied) };
-    Err(none.because("no party of a covenant in force offers you this service for this age, municipality and urgency"))
+    let none = none.because("no party of a covenant in force offers you this service for this age, municipality and urgency");
+    Err(unreadable.unwrap_or(none))
 }
 
-/// The covenant's question for one party: its own service of the wished kind, codes parsed.
-fn question(document: &Document, wish: &Wish, to: &OrgId) -> Result<Question, Refusal> {
-    Ok(Question { service: service(document, wish, to)?, ..plain_question(document, wish, to)? })
+/// The first yes; else the first no.
+fn any(questions: Vec<Question>, decide: impl Fn(&Question) -> Decision) -> Result<Grant, Refusal> {
+    let mut refused = None;
+    for question in &questions {
+        match decide(question).into_result() {
+            Ok(grant) => return Ok(grant),
+            Err(refusal) => refused.get_or_insert(refusal),
+        };
+    }
+    Err(refused.unwrap_or_else(missing))
+}
+
+/// The covenant's question for one party, codes parsed: one for each of its services of the wished kind, which may differ in age and region.
+fn questions(document: &Document, wish: &Wish, to: &OrgId) -> Result<Vec<Question>, Refusal> {
+    let plain = plain_question(document, wish, to)?;
+    if wish.service.is_empty() {
+        return Ok(vec![plain]);
+    }
+    Ok(services(document, wish, to)?.into_iter().map(|service| Question { service: Some(service), ..plain.clone() }).collect())
 }
 
 /// The same without its service.
@@ -219,17 +243,14 @@ fn plain_question(document: &Document, wish: &Wish, to: &OrgId) -> Result<Questi
     })
 }
 
-/// The service of the asked party: named by its id, or by its kind.
-fn service(document: &Document, wish: &Wish, to: &OrgId) -> Result<Option<ServiceId>, Refusal> {
-    if wish.service.is_empty() {
-        return Ok(None);
-    }
+/// The services of the asked party with the wished id or of the wished kind; at least one.
+fn services(document: &Document, wish: &Wish, to: &OrgId) -> Result<Vec<ServiceId>, Refusal> {
     let fits = |service: &&schakel_domain::covenant::document::Service| {
         service.by == *to && (service.kind.as_str() == wish.service || service.id.as_str() == wish.service)
     };
-    let found = document.services.iter().find(fits).map(|service| service.id.clone());
+    let found: Vec<_> = document.services.iter().filter(fits).map(|service| service.id.clone()).collect();
     let none = Refusal { field: Some("service".to_owned()), ..Refusal::new(Stage::Covenant, Reason::CovenantDenied) };
-    found.map(Some).ok_or_else(|| none.because("this organisation does not offer this service in the covenant"))
+    if found.is_empty() { Err(none.because("this organisation does not offer this service in the covenant")) } else { Ok(found) }
 }
 
 fn missing() -> Refusal {

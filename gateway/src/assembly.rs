@@ -17,12 +17,16 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use schakel_domain::caller::{Caller, Role};
+use schakel_domain::covenant::signed::MAX_BUNDLE_BYTES;
+use schakel_domain::party_record::MAX_RECORD_BYTES;
 use schakel_domain::refusal::Refusal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::adapter_door::AdapterStatus;
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::agreements::Agreements;
+use crate::bounded;
 use crate::config::{Config, StoreKind, keys};
 use crate::courier::Courier;
 use crate::desk::{Desk, Parts, Source};
@@ -161,12 +165,12 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let link = connect(&config, &desk, &source)?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let adapters = file_drop(&config, &desk)?;
+    let adapters = file_drop(&config, &desk, &source)?;
     let front = Arc::new(Front {
         desk: Arc::clone(&desk),
         ledger: Arc::clone(&ledger),
         courier: Arc::clone(&link.courier),
-        adapters: adapters.iter().map(|(client, _)| (client.clone(), "file-drop".to_owned())).collect(),
+        adapters: adapters.iter().map(|(status, _)| Arc::clone(status)).collect(),
     });
     let addresses = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
     background(&mut tasks, &stopped, &desk, &ledger, &link.courier, adapters);
@@ -197,14 +201,18 @@ async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), Star
         door: "configuration",
     };
     for path in &config.agreements.covenants {
-        let bytes = std::fs::read(path).map_err(|error| StartError::part("covenant", format!("{}: {error}", path.display())))?;
+        let bytes = document(path, "covenant", MAX_BUNDLE_BYTES)?;
         kept(path, desk.install_covenant(&operator, &bytes).await)?;
     }
     for path in &config.agreements.records {
-        let bytes = std::fs::read(path).map_err(|error| StartError::part("party record", format!("{}: {error}", path.display())))?;
+        let bytes = document(path, "party record", MAX_RECORD_BYTES)?;
         kept(path, desk.install_party_record(&operator, &bytes).await)?;
     }
     Ok(())
+}
+
+fn document(path: &std::path::Path, what: &'static str, most: usize) -> Result<Vec<u8>, StartError> {
+    bounded::read(path, most).map_err(|error| StartError::part(what, format!("{}: {error}", path.display())))
 }
 
 fn kept(path: &std::path::Path, installed: Result<bool, Refusal>) -> Result<(), StartError> {
@@ -227,9 +235,16 @@ fn connect(config: &Config, desk: &Arc<Desk>, source: &Arc<dyn Source>) -> Resul
     Ok(Link::new(desk, directory, source, signing, Arc::new(dial)))
 }
 
-fn file_drop(config: &Config, desk: &Arc<Desk>) -> Result<Option<(String, FileDropDoor)>, StartError> {
+/// The file drop's door and how it stands, when there is one.
+fn file_drop(
+    config: &Config,
+    desk: &Arc<Desk>,
+    source: &Arc<dyn Source>,
+) -> Result<Option<(Arc<AdapterStatus>, FileDropDoor)>, StartError> {
     let Some(drop) = &config.file_drop else { return Ok(None) };
-    serve::file_drop(config, drop, desk).map(|door| Some((drop.client.clone(), door)))
+    let clock = Arc::clone(source);
+    let status = Arc::new(AdapterStatus::new(&drop.client, "file-drop", Box::new(move || clock.now())));
+    serve::file_drop(config, drop, desk, Arc::clone(&status)).map(|door| Some((status, door)))
 }
 
 /// Everything that goes on beside the doors: timers, the log's signer, the courier's wakes, the file drop.
@@ -239,7 +254,7 @@ fn background(
     desk: &Arc<Desk>,
     ledger: &Arc<Ledger>,
     courier: &Arc<Courier>,
-    adapters: Option<(String, FileDropDoor)>,
+    adapters: Option<(Arc<AdapterStatus>, FileDropDoor)>,
 ) {
     tasks.spawn(serve::until_stopped(stopped.clone(), link::clock(Arc::clone(desk))));
     let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());

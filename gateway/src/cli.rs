@@ -4,7 +4,7 @@
 //! command is a module with `Args` and `run`, and one line in the table below.
 
 mod api;
-mod audit;
+pub mod audit;
 mod case;
 mod certs;
 mod config;
@@ -12,6 +12,7 @@ mod covenant;
 mod demo;
 mod files;
 mod keys;
+mod named;
 mod outbox;
 mod peer;
 mod record;
@@ -22,6 +23,7 @@ mod serve;
 use clap::{Parser, Subcommand, ValueEnum};
 use schakel_domain::refusal::Lang;
 
+pub use named::Named;
 pub use report::{Failure, Report, Verdict, print};
 
 /// What every command knows.

@@ -3,7 +3,6 @@
 //! [`Config::parse`] judges the shape, [`Config::check`] what the file speaks of: keys, certificates, addresses, covenants. Both say everything
 //! that is wrong at once. Paths are relative to the folder of the file. An annotated example is [`EXAMPLE`].
 
-pub(crate) mod bounded;
 pub mod check;
 pub mod keys;
 mod problem;
@@ -23,6 +22,8 @@ use serde::Deserialize;
 
 pub use problem::{Problem, Severity};
 
+use crate::bounded;
+use crate::doors::caller::IssuerConfig;
 use crate::store::postgres::PostgresOptions;
 use crate::store::sqlite::SqliteOptions;
 use crate::tls::{Files, Http2Limits, Limits as AcceptLimits};
@@ -359,6 +360,20 @@ impl Config {
         paths.extend(self.file_drop.as_mut().map(|drop| &mut drop.folder));
         for path in paths {
             *path = base.join(&*path);
+        }
+    }
+}
+
+impl Issuer {
+    /// The same, as a door reads it.
+    #[must_use]
+    pub fn settings(&self) -> IssuerConfig {
+        IssuerConfig {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            algorithm: format!("{:?}", self.algorithm),
+            jwks: self.jwks.clone(),
+            two_factor: self.two_factor_acr.clone(),
         }
     }
 }

@@ -278,7 +278,9 @@ impl Desk {
             at: draft.now,
         });
         draft.commit().await?;
-        Ok(fresh(self.resource(&resource).await?))
+        // It is done: what goes wrong from here on is no refusal of the act, and the same request again shows it.
+        let unseen = Refusal::new(Stage::Store, Reason::StoreUnavailable).because("it was done; the same request_id again shows it");
+        self.resource(&resource).await.map(fresh).map_err(|_| unseen.into())
     }
 
     /// The stored outcome of an equal request, shown as it stands now: a look, and logged as one.
@@ -333,7 +335,7 @@ impl Desk {
     }
 }
 
-/// What sealed bytes are for: bound into the seal, so that they open nowhere else.
+/// What sealed bytes are for, bound into the seal: what this program sealed for another purpose does not open as care content.
 const PURPOSE: &str = "schakel.record.v1";
 
 fn fresh(answer: Answer) -> Reply {

@@ -13,7 +13,6 @@
 //! [`verify`], [`export`] and [`cli`] need a store and a public key alone; [`key`] is the file of the log's own key.
 
 pub mod anchor;
-pub mod cli;
 pub mod export;
 pub mod fault;
 mod grow;

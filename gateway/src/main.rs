@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(Verdict::Wrong) => ExitCode::from(3),
         Err(failure) => {
             report(&failure, globals.json);
-            ExitCode::from(1)
+            ExitCode::from(failure.code())
         }
     }
 }

@@ -105,7 +105,7 @@ pub struct Expect {
 /// The stored outcome of an executed command: same key and same body give the same answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
-    /// Who asked and by which method; the key's scope.
+    /// By which method it was asked; a request id counts within it.
     pub scope: String,
     /// The caller's own key.
     pub request_id: String,
@@ -147,13 +147,11 @@ pub enum OutboxState {
     Delivered,
     /// The peer cannot accept it; a void took its place in the thread.
     Parked,
-    /// Withdrawn by an operator before it was delivered; a void took its place.
-    Cancelled,
 }
 
 impl OutboxState {
     /// Every state.
-    pub const ALL: [OutboxState; 4] = [OutboxState::Waiting, OutboxState::Delivered, OutboxState::Parked, OutboxState::Cancelled];
+    pub const ALL: [OutboxState; 3] = [OutboxState::Waiting, OutboxState::Delivered, OutboxState::Parked];
 
     /// The number kept in the database; never reused.
     #[must_use]
@@ -162,7 +160,6 @@ impl OutboxState {
             OutboxState::Waiting => 1,
             OutboxState::Delivered => 2,
             OutboxState::Parked => 3,
-            OutboxState::Cancelled => 4,
         }
     }
 
@@ -182,7 +179,7 @@ pub struct OutboxRow {
     pub message: Outgoing,
     /// Where it stands.
     pub state: OutboxState,
-    /// Why it is parked or cancelled: a reason code.
+    /// Why it is parked: a reason code.
     pub reason: Option<String>,
     /// The signature over its batch and its path to the batch root, once delivered or parked: opaque here.
     pub proof: Option<Vec<u8>>,

@@ -10,8 +10,14 @@ use schakel_domain::party_record::PartyRecord;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "cli/asked.rs"]
+mod asked;
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/covenant.rs"]
+mod covenant;
+#[path = "cli/demo.rs"]
+mod demo;
 
 /// The parties of `deploy/covenants/gelderland.toml`.
 fn parties() -> Vec<String> {
@@ -43,7 +49,17 @@ impl Desk {
     }
 
     fn run(&self, args: &[&str]) -> Run {
-        let output: Output = Command::new(env!("CARGO_BIN_EXE_schakel")).args(args).current_dir(self.0.path()).output().unwrap();
+        self.told(Command::new(env!("CARGO_BIN_EXE_schakel")).args(args), args)
+    }
+
+    /// A run with so little memory that a file without an end must have been read within a bound.
+    fn run_small(&self, args: &[&str]) -> Run {
+        let program = "ulimit -v 4000000; exec \"$0\" \"$@\"";
+        self.told(Command::new("sh").args(["-c", program, env!("CARGO_BIN_EXE_schakel")]).args(args), args)
+    }
+
+    fn told(&self, command: &mut Command, args: &[&str]) -> Run {
+        let output: Output = command.current_dir(self.0.path()).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let run = Run { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
         assert!(!run.err.contains("panicked"), "{args:?}: {}", run.err);
@@ -369,8 +385,10 @@ fn a_missing_file_is_named_and_exits_1_and_a_wrong_command_exits_2() {
         let run = desk.run(&args);
         assert!(run.code == 1 && run.err.contains("nowhere.json") && run.out.is_empty(), "{args:?}: {} {}", run.code, run.err);
     }
-    let endless = desk.run(&["covenant", "verify", "/dev/zero"]);
-    assert!(endless.code == 1 && endless.err.contains("larger than"), "{}", endless.err);
+    for args in [["covenant", "verify", "/dev/zero"].as_slice(), &["demo", "--check", "--scenario", "/dev/zero"]] {
+        let endless = desk.run_small(args);
+        assert!(endless.code == 1 && endless.err.contains("larger than"), "{args:?}: {}", endless.err);
+    }
     let (code, said) = desk.json(&["covenant", "verify", "nowhere.json"]);
     assert!(code == 1 && said["ok"] == false && said["error"]["message"].as_str().unwrap().contains("nowhere.json"));
     for args in [

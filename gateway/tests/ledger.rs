@@ -90,6 +90,32 @@ async fn a_thousand_entries_on_postgresql_are_signed_exported_and_found_whole() 
     assert_signed_exported_and_whole(on_postgres("whole").await.0).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_a_log_on_postgresql_makes_no_table_and_cannot_write() {
+    let (store, url) = on_postgres("read_only").await;
+    write(&*store, 0..5).await;
+    let server = url.rsplit_once('/').unwrap().0;
+    let empty = format!("schakel_ledger_{}_empty", std::process::id());
+    let sql = format!("CREATE DATABASE {empty} TEMPLATE template0");
+    PgConnection::connect(&url).await.unwrap().execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+    let empty = format!("{server}/{empty}");
+
+    let reader = postgres::open_read_only(&url).await.unwrap();
+    let refused = reader.commit(schakel::store::Commit::default()).await;
+    let nothing = postgres::open_read_only(&empty).await.unwrap().log_size().await;
+
+    assert_eq!(reader.log_size().await.unwrap(), 5);
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))) && reader.ready().await.is_err());
+    assert!(nothing.is_err());
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'")
+        .fetch_one(&mut PgConnection::connect(&empty).await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(tables, 0);
+    reader.close().await;
+    store.close().await;
+}
+
 #[tokio::test]
 async fn publishing_a_checkpoint_leaves_no_entry_and_no_event_and_keeps_nothing_open() {
     let store: Arc<dyn Store> = memory::new();

@@ -20,8 +20,11 @@ const VERIFIER_DEPENDENCIES: [&str; 4] = ["schakel-domain", "clap", "serde_json"
 /// A file with more lines of code than this has more than one job. Comments do not count, so that nobody saves on them; nor do tests.
 const MOST_LINES: usize = 500;
 
+/// Reads a whole file, however long it is; also as a function that is handed on.
+const READS: [&str; 4] = ["fs::read(", "fs::read)", "fs::read_to_string(", "fs::read_to_string)"];
+
 /// In a folder (or file), none of these words. The reason is shown when it happens.
-const NEVER: [(&str, &[&str], &str); 8] = [
+const NEVER: [(&str, &[&str], &str); 10] = [
     (
         "gateway/domain/src",
         &["schakel_proto", "tokio", "tonic", "sqlx", "async fn", "std::net::Tcp", "std::net::Udp", "std::fs"],
@@ -37,6 +40,8 @@ const NEVER: [(&str, &[&str], &str); 8] = [
     ("gateway/src/ledger", &["crate::doors", "crate::courier", "crate::wire", "sqlx"], "the ledger signs and proves what the store holds"),
     ("gateway/src/wire", &["crate::desk", "crate::doors", "crate::courier", "dyn Store", "sqlx"], "the wire only translates"),
     ("gateway/src/doors", &["sqlx", "crate::store::sqlite", "crate::store::postgres"], "a door hands to the desk"),
+    ("gateway/src", &READS, "a file is read within a bound: gateway/src/bounded.rs"),
+    ("gateway/verify/src", &READS, "a file is read within a bound"),
     ("adapters/src", &["schakel_proto", "tonic", "sqlx", "tokio"], "an adapter only translates"),
 ];
 
@@ -59,8 +64,14 @@ const ONLY: [(&str, &[&str], &str); 2] = [
     ),
 ];
 
-/// What no source file may hold, tests included.
-const NOWHERE: [&str; 8] = ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "/home/", "/Users/", "/root/"];
+/// What no Rust file may hold, tests included.
+const NOWHERE: [&str; 5] = ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!("];
+
+/// Paths of somebody's machine, which no file of ours may hold; documents are read by `tests/documents.py`.
+const MACHINES: [&str; 4] = ["/home/", "/Users/", "/root/", "/work/"];
+
+/// Files that may name a machine by mistake: by the end of their names.
+const KINDS: [&str; 7] = ["rs", "py", "sh", "toml", "proto", "sql", "service"];
 
 #[test]
 fn the_domain_and_the_verifier_depend_on_what_is_listed_and_nothing_else() {
@@ -108,7 +119,47 @@ fn every_file_says_its_job_and_has_only_one() {
 }
 
 #[test]
-fn no_file_holds_an_unfinished_thought_or_a_path_of_one_machine() {
+fn no_file_names_a_path_of_one_machine() {
+    let mut files = vec![root().join("Cargo.toml"), root().join("clippy.toml"), root().join("deny.toml"), root().join("tests/run")];
+    for folder in CRATES.iter().chain(&["deploy", "gateway/migrations", "proto"]) {
+        collect(&root().join(folder), &KINDS, &mut files);
+    }
+    let ours = Path::new(file!()).file_name().unwrap();
+    let broken: Vec<_> = files
+        .iter()
+        .filter(|path| !path.ends_with(Path::new("architecture").join(ours)))
+        .filter_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let word = MACHINES.into_iter().find(|word| text.contains(word))?;
+            Some(format!("{}: {word}", path.display()))
+        })
+        .collect();
+
+    assert!(files.iter().any(|path| path.ends_with("tests/postgres.sh")), "the files were not found");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_test_program_is_run_by_a_part() {
+    let cargo = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+    let metadata = String::from_utf8(cargo.stdout).unwrap();
+    let names: BTreeSet<_> =
+        metadata.split("\"kind\":[\"test\"]").skip(1).filter_map(|rest| rest.split("\"name\":\"").nth(1)?.split('"').next()).collect();
+    let parts = fs::read_to_string(root().join("tests/run")).unwrap();
+
+    let forgotten: Vec<_> = names.iter().filter(|name| !parts.contains(&format!("\"--test\", \"{name}\""))).collect();
+
+    assert!(names.contains("architecture") && names.contains("desk"), "the test programs were not found: {names:?}");
+    assert!(forgotten.is_empty(), "{forgotten:?} stand in no part of tests/run, so nobody runs them");
+}
+
+#[test]
+fn no_file_holds_an_unfinished_thought() {
     let broken: Vec<_> = sources()
         .into_iter()
         .flat_map(|(path, text)| {
@@ -166,19 +217,23 @@ fn is_test(path: &Path) -> bool {
 fn sources() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     for folder in CRATES {
-        collect(&root().join(folder), &mut files);
+        collect(&root().join(folder), &["rs"], &mut files);
     }
     assert!(files.len() > 40, "the sources were not found");
     let named = files.into_iter().map(|file| (file.strip_prefix(root()).unwrap().to_owned(), fs::read_to_string(&file).unwrap()));
     named.filter(|(path, _)| !lies_in(path, "tests/architecture")).collect()
 }
 
-/// Adds the Rust files below a folder.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+/// Adds the files below a folder whose names end so.
+fn collect(folder: &Path, kinds: &[&str], files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() {
-            collect(&entry, files);
-        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            // What a package manager put there is not ours.
+            if entry.ends_with("node_modules") {
+                continue;
+            }
+            collect(&entry, kinds, files);
+        } else if entry.extension().is_some_and(|extension| kinds.iter().any(|kind| extension == *kind)) {
             files.push(entry);
         }
     }

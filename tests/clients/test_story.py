@@ -221,7 +221,7 @@ class AConsultation(Story):
 
     def test_a_telephone_number_in_a_question_without_identity_stops_it_until_somebody_has_seen_it(self):
         about = api.consultation_service.AnonymousAbout(age=14)
-        text = "Zij belt vanaf 06 12345678, wat nu?"
+        text = "Zij belt vanaf 06 00000001, wat nu?"
 
         request = api.consultation_service.CreateConsultationRequest(
             anonymous=about, service="ggz-crisis", urgency="spoed", question=text, candidates=[GGNET], request_id=new_id(), actor=self.sez.actor

@@ -91,6 +91,7 @@ def from_canonical(data):
 
 # The form of an entry (NEN 7513:2018 chapter 7). A name with a question mark may be absent, a list names its greatest length.
 TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
+SENTENCE = re.compile(r"[^\x00-\x1f\x7f]{1,2560}")
 HASH = re.compile(r"[0-9a-f]{64}")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ORGANIZATION = re.compile(r"(ura|kvk|agb):[0-9]{8}|oin:[0-9]{20}")
@@ -105,7 +106,7 @@ ENTRY = {
     "objects": [16, {"kind": TEXT, "scheme": TEXT, "id": TEXT, "authorization": TEXT,
                      "version?": TEXT, "relation?": TEXT, "consent?": TEXT}],
     "source": {"org": ORGANIZATION, "gateway": TEXT},
-    "decision": {"allowed": YES_NO, "rule": TEXT, "sentence": TEXT, "purpose?": TEXT,
+    "decision": {"allowed": YES_NO, "rule": TEXT, "sentence": SENTENCE, "purpose?": TEXT,
                  "covenant?": {"id": TEXT, "version": COUNT, "clause": TEXT}},
     "peer?": {"org": ORGANIZATION, "tls_key?": HASH, "message?": HASH, "leaf?": HASH},
     "custody?": {"before": COUNT, "after": COUNT},

@@ -189,7 +189,7 @@ uuid_ids! {
     ClientKeyId = "client key id";
 }
 
-/// The name of a case for the telephone, `ZK-7F3KM`: four characters and a check character.
+/// The name of a case for the telephone, `ZK-7F3KD`: four characters and a check character.
 ///
 /// A function of the case id, so that every organisation reads the same label aloud. Crockford base 32: no I, L, O, U.
 /// Twenty bits: two open cases of one organisation may share a label, and lists then show the time of opening too.
@@ -222,7 +222,7 @@ impl Label {
         let upper = text.trim().to_ascii_uppercase().replace(['I', 'L'], "1").replace('O', "0");
         let data = upper.strip_prefix("ZK-").unwrap_or(&upper).as_bytes();
         if data.len() != 5 {
-            return Err(fail("expected five characters such as ZK-7F3KM"));
+            return Err(fail("expected five characters such as ZK-7F3KD"));
         }
         let mut bits = 0_u32;
         for byte in &data[..4] {

@@ -70,17 +70,17 @@ impl Actor {
     /// Parses an actor.
     ///
     /// # Errors
-    /// A refusal that names the field: person, name (1 to 100 characters) or function (1 to 100 characters).
+    /// A refusal that names the field: person, name or function (each 1 to 100 characters on one line).
     pub fn parse(person: &str, name: &str, function: &str) -> Result<Self, Refusal> {
-        let within = |text: &str| (1..=100).contains(&text.trim().chars().count());
+        let within = |text: &str| (1..=100).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
         if person.is_empty() {
             return Err(Refusal::field("actor.person", "every act names the responsible person"));
         }
         if !within(name) {
-            return Err(Refusal::field("actor.name", "expected 1 to 100 characters"));
+            return Err(Refusal::field("actor.name", "expected 1 to 100 characters on one line"));
         }
         if !within(function) {
-            return Err(Refusal::field("actor.function", "expected 1 to 100 characters"));
+            return Err(Refusal::field("actor.function", "expected 1 to 100 characters on one line"));
         }
         Ok(Self { person: PersonId::parse(person)?, name: name.trim().to_owned(), function: function.trim().to_owned() })
     }

@@ -342,8 +342,6 @@ pub enum MessageState {
     Delivered,
     /// The peer cannot accept it.
     Parked,
-    /// Taken back before it was delivered.
-    Cancelled,
 }
 
 /// A message in the outbox, for operators: no content.
@@ -357,7 +355,7 @@ pub struct MessageView {
     pub kind: String,
     /// Where it stands.
     pub state: MessageState,
-    /// Reason code, for parked and cancelled.
+    /// Reason code, for parked.
     pub reason: Option<String>,
     /// Position towards this peer.
     pub number: u64,

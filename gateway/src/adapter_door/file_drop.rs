@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 pub use inbox::Scanned;
 
-use super::{Describe, Execute, Feed, folder};
+use super::{AdapterStatus, Describe, Execute, Feed, Way, folder};
 
 /// Longest pause between two looks after something went wrong.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -99,6 +99,7 @@ pub struct FileDropDoor {
     execute: Arc<dyn Execute>,
     feed: Arc<dyn Feed>,
     describe: Arc<dyn Describe>,
+    status: Arc<AdapterStatus>,
     /// Held as long as the door: two doors on one folder would each take half of a story.
     _lock: File,
 }
@@ -108,7 +109,13 @@ impl FileDropDoor {
     ///
     /// # Errors
     /// When a folder cannot be made, or another process has this one open.
-    pub fn open(config: Config, execute: Arc<dyn Execute>, feed: Arc<dyn Feed>, describe: Arc<dyn Describe>) -> io::Result<Self> {
+    pub fn open(
+        config: Config,
+        execute: Arc<dyn Execute>,
+        feed: Arc<dyn Feed>,
+        describe: Arc<dyn Describe>,
+        status: Arc<AdapterStatus>,
+    ) -> io::Result<Self> {
         let root = config.folder.clone();
         let below = |name: &str| root.join(name);
         let folders = Folders {
@@ -128,11 +135,14 @@ impl FileDropDoor {
             TryLockError::WouldBlock => io::Error::new(io::ErrorKind::AddrInUse, "another process has this file drop open"),
             TryLockError::Error(error) => error,
         })?;
-        Ok(Self { config, adapter: FileDrop, folders, execute, feed, describe, _lock: lock })
+        Ok(Self { config, adapter: FileDrop, folders, execute, feed, describe, status, _lock: lock })
     }
 
     /// Takes commands and tells notices until `stop` ends. May be stopped at any moment without losing or doubling anything.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
+        for way in [Way::Inward, Way::Outward] {
+            self.status.held_up(way, None);
+        }
         let (stop, listen, tell) = (pin!(stop), pin!(self.listen()), pin!(self.tell()));
         tokio::select! {
             () = stop => {}
@@ -142,7 +152,7 @@ impl FileDropDoor {
     }
 
     async fn listen(&self) {
-        let mut trouble = Trouble::new(self.config.interval, "taking commands");
+        let mut trouble = Trouble::new(&self.status, Way::Inward, self.config.interval);
         let mut swept: Option<Instant> = None;
         loop {
             let pause = match self.scan().await {
@@ -162,7 +172,7 @@ impl FileDropDoor {
     }
 
     async fn tell(&self) {
-        let mut trouble = Trouble::new(self.config.interval, "telling notices");
+        let mut trouble = Trouble::new(&self.status, Way::Outward, self.config.interval);
         let mut signal = self.feed.signal();
         loop {
             signal.mark_unchanged();
@@ -181,24 +191,33 @@ impl FileDropDoor {
 }
 
 /// A row of failures: waits longer after each, and is told once, not every second.
-struct Trouble {
-    what: &'static str,
+struct Trouble<'a> {
+    status: &'a AdapterStatus,
+    way: Way,
     usual: Duration,
     pause: Duration,
     told: bool,
 }
 
-impl Trouble {
-    fn new(usual: Duration, what: &'static str) -> Self {
-        Self { what, usual, pause: usual, told: false }
+impl<'a> Trouble<'a> {
+    fn new(status: &'a AdapterStatus, way: Way, usual: Duration) -> Self {
+        Self { status, way, usual, pause: usual, told: false }
+    }
+
+    fn what(&self) -> &'static str {
+        match self.way {
+            Way::Inward => "taking commands",
+            Way::Outward => "telling notices",
+        }
     }
 
     /// Notes a failure; how long to wait now. `why` is told once per row of failures and holds no names of files.
     fn grows(&mut self, why: &str) -> Duration {
         if !self.told {
-            tracing::error!(what = self.what, why, "file drop is held up; it goes on trying");
+            tracing::error!(what = self.what(), why, "file drop is held up; it goes on trying");
             self.told = true;
         }
+        self.status.held_up(self.way, Some(&format!("{}: {why}", self.what())));
         let pause = self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE.max(self.usual));
         pause
@@ -207,9 +226,10 @@ impl Trouble {
     /// Notes that all is well; how long to wait as usual.
     fn over(&mut self) -> Duration {
         if self.told {
-            tracing::info!(what = self.what, "file drop goes on");
+            tracing::info!(what = self.what(), "file drop goes on");
+            self.status.held_up(self.way, None);
         }
-        *self = Self::new(self.usual, self.what);
+        *self = Self::new(self.status, self.way, self.usual);
         self.usual
     }
 }

@@ -12,12 +12,12 @@ use schakel_domain::id::OrgId;
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_domain::view::{
-    AdapterView, AgreementAnswer, DutyView, LogAnswer, LogEntryView, LogFile, MessageState, MessageView, OperationsAnswer, PeerState,
-    PeerView,
+    AgreementAnswer, DutyView, LogAnswer, LogEntryView, LogFile, MessageState, MessageView, OperationsAnswer, PeerState, PeerView,
 };
 use tokio::sync::{mpsc, watch};
 
 use super::covenants;
+use crate::adapter_door::AdapterStatus;
 use crate::courier::{Courier, State};
 use crate::desk::{Desk, Reply};
 use crate::doors::FrontDesk;
@@ -35,8 +35,8 @@ pub(super) struct Front {
     pub ledger: Arc<Ledger>,
     /// The courier.
     pub courier: Arc<Courier>,
-    /// Names and kinds of the adapters that run.
-    pub adapters: Vec<(String, String)>,
+    /// The adapters that run, in order of their names.
+    pub adapters: Vec<Arc<AdapterStatus>>,
 }
 
 impl FrontDesk for Front {
@@ -171,7 +171,6 @@ impl Front {
             MessageState::Waiting => OutboxState::Waiting,
             MessageState::Delivered => OutboxState::Delivered,
             MessageState::Parked => OutboxState::Parked,
-            MessageState::Cancelled => OutboxState::Cancelled,
         };
         let rows = self.desk.store().outbox(peer, wanted, after, size).await.map_err(|error| unavailable(&error))?;
         let next = rows.last().map(|row| row.number).filter(|_| rows.len() == size as usize);
@@ -179,15 +178,11 @@ impl Front {
     }
 
     fn adapters(&self, page: &PageOf) -> OperationsAnswer {
-        let after = self.adapters.iter().filter(|(name, _)| name.as_str() > page.after.as_str()).take(page.size as usize);
-        let view = |(name, kind): &(String, String)| AdapterView {
-            name: name.clone(),
-            kind: kind.clone(),
-            problem: None,
-            waiting: 0,
-            active: None,
-        };
-        OperationsAnswer::Adapters(after.map(view).collect(), None)
+        let views = self.adapters.iter().map(|status| status.view());
+        let mut left = views.filter(|view| view.name.as_str() > page.after.as_str());
+        let shown: Vec<_> = left.by_ref().take(page.size as usize).collect();
+        let next = left.next().and(shown.last()).map(|view| view.name.clone());
+        OperationsAnswer::Adapters(shown, next)
     }
 
     async fn answer_log(&self, act: LogAct) -> Result<LogAnswer, Refusal> {

@@ -1,6 +1,8 @@
 //! Opens the doors and runs what goes on beside them.
 
 use std::net::TcpListener as StdListener;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +15,11 @@ use super::front::Front;
 use super::link::Link;
 use super::{Addresses, Listeners, StartError};
 use crate::adapter_door::file_drop::FileDropDoor;
-use crate::adapter_door::{Describer, Execute, Feed, Profile};
+use crate::adapter_door::{AdapterStatus, Describer, Execute, Feed, Profile};
 use crate::config::{Config, FileDrop, LocalDoor};
 use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
-use crate::doors::caller::{Authentication, Issuer, IssuerConfig};
+use crate::doors::caller::{Authentication, Issuer};
 use crate::doors::{Door, FrontDesk, admin, audit, care, health};
 use crate::peers::Directory;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
@@ -43,7 +45,12 @@ pub(super) fn dial(config: &Config, directory: &Arc<dyn Directory>, source: &Arc
 }
 
 /// The file drop's door.
-pub(super) fn file_drop(config: &Config, drop: &FileDrop, desk: &Arc<Desk>) -> Result<FileDropDoor, StartError> {
+pub(super) fn file_drop(
+    config: &Config,
+    drop: &FileDrop,
+    desk: &Arc<Desk>,
+    status: Arc<AdapterStatus>,
+) -> Result<FileDropDoor, StartError> {
     use crate::adapter_door::file_drop::Config as DropConfig;
     let mut settings = DropConfig::new(drop.folder.clone(), config.organization.clone(), &drop.client);
     settings.interval = Duration::try_from(drop.poll.duration()).unwrap_or(settings.interval);
@@ -52,7 +59,7 @@ pub(super) fn file_drop(config: &Config, drop: &FileDrop, desk: &Arc<Desk>) -> R
         schakel_domain::person::Actor { person: drop.person.clone(), name: drop.client.clone(), function: drop.function.clone() };
     let profile = Profile { caller: settings.caller.clone(), responsible, content: drop.content };
     let describer = Describer::new(Arc::clone(&execute), profile);
-    FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer))
+    FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer), status)
         .map_err(|error| StartError::part("file drop", error))
 }
 
@@ -140,10 +147,7 @@ impl Opener<'_> {
             return Ok(Some(address));
         }
         let Some(path) = &self.config.admin.socket else { return Ok(None) };
-        // A socket file left by a process that is gone; a live one would still hold the store's lock.
-        if path.exists() {
-            std::fs::remove_file(path).map_err(|error| StartError::part("admin socket", error))?;
-        }
+        remove_old_socket(path).map_err(|why| StartError::part("admin socket", why))?;
         let listener = tokio::net::UnixListener::bind(path).map_err(|error| StartError::part("admin socket", error))?;
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .map_err(|error| StartError::part("admin socket", error))?;
@@ -171,16 +175,20 @@ impl Opener<'_> {
     fn authentication(&self, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
         let mut ready = Vec::with_capacity(issuers.len());
         for issuer in issuers {
-            let settings = IssuerConfig {
-                issuer: issuer.issuer.clone(),
-                audience: issuer.audience.clone(),
-                algorithm: format!("{:?}", issuer.algorithm),
-                jwks: issuer.jwks.clone(),
-                two_factor: issuer.two_factor_acr.clone(),
-            };
-            ready.push(Issuer::load(&settings).map_err(|error| StartError::part("identity provider", error))?);
+            ready.push(Issuer::load(&issuer.settings()).map_err(|error| StartError::part("identity provider", error))?);
         }
         Ok(Arc::new(Authentication::new(self.config.organization.clone(), ready, self.config.admin.operators.clone())))
+    }
+}
+
+/// Removes a socket left by a process that is gone; a live one would still hold the store's lock. Whatever else has this name stays.
+fn remove_old_socket(path: &Path) -> Result<(), String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(told(&error)),
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(|error| told(&error)),
+        Ok(_) => Err(told(&"is no socket and stays as it is; name another path in admin.socket, or remove it yourself")),
     }
 }
 
@@ -228,5 +236,28 @@ impl rustls::time_provider::TimeProvider for SourceClock {
 fn report(served: Result<(), tonic::transport::Error>) {
     if let Err(error) = served {
         tracing::error!(error = %error, "a door closed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_makes_place_for_the_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let (socket, file, link) = (dir.path().join("admin.sock"), dir.path().join("schakel.db"), dir.path().join("link"));
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        std::fs::write(&file, "care").unwrap();
+        std::os::unix::fs::symlink(&socket, &link).unwrap();
+
+        assert!(remove_old_socket(&link).is_err() && socket.exists());
+        assert_eq!(remove_old_socket(&socket), Ok(()));
+        assert_eq!(remove_old_socket(&socket), Ok(()), "there is none");
+        let refused = remove_old_socket(&file).unwrap_err();
+
+        assert!(!socket.exists());
+        assert!(refused.contains("schakel.db: is no socket"), "{refused}");
+        assert_eq!(std::fs::read(&file).unwrap(), b"care");
     }
 }

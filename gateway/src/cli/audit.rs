@@ -1,94 +1,135 @@
-//! `schakel audit`: shows, checks and exports the log of a gateway, running or not. It only reads.
+//! `schakel audit`: shows, checks and exports the log of a gateway, running or not, with the log's public key alone.
+//!
+//! It only reads, so these readings leave no entry; whoever may open the database is outside the gateway's sight.
+
+mod export;
+mod show;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use schakel_domain::audit::note::Vkey;
+use schakel_domain::audit::note::{MAX_NOTE, Vkey};
+use schakel_domain::refusal::Lang;
+use serde_json::json;
 
-use super::{Failure, Globals, Verdict};
+pub use self::export::export;
+pub use self::show::{MOST_SHOWN, SHOWN, Show, line, show};
+pub use self::verify::verify;
+use super::named::Named;
+use super::{Failure, Globals, Report, Verdict, files};
 use crate::config::{Config, StoreKind, keys};
-use crate::ledger::cli::{Exit, Show, Voice, export, show, verify};
 use crate::ledger::export::nothing;
-use crate::store::{Store, postgres, sqlite};
+use crate::store::{Store, StoreError, postgres, sqlite};
 
 /// `schakel audit`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The gateway's configuration
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
+}
+
+/// Which gateway's log.
+#[derive(Debug, clap::Args)]
+struct Log {
+    /// The gateway's configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// One line per entry: when, who, what, about what, by which rule
     Show {
+        #[command(flatten)]
+        log: Log,
         /// From this entry on; without it the newest ones
         #[arg(long, value_name = "INDEX")]
         from: Option<u64>,
         /// At most this many
-        #[arg(long, default_value_t = crate::ledger::cli::SHOWN)]
+        #[arg(long, value_name = "N", default_value_t = SHOWN, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SHOWN)))]
         limit: u32,
         /// Only about this case: its id or its telephone label
-        #[arg(long)]
-        case: Option<String>,
+        #[arg(long, value_name = "LABEL|ID")]
+        case: Option<Named>,
     },
     /// Check every entry against the signed checkpoint
     Verify {
+        #[command(flatten)]
+        log: Log,
         /// A checkpoint kept elsewhere, which the log must extend
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
     },
     /// Write the signed log as files for an outsider
     Export {
+        #[command(flatten)]
+        log: Log,
         /// A new folder
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
 }
 
+impl Command {
+    fn log(&self) -> &Log {
+        match self {
+            Command::Show { log, .. } | Command::Verify { log, .. } | Command::Export { log, .. } => log,
+        }
+    }
+}
+
 /// Runs it.
 pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
-    let path = args.config.ok_or_else(|| Failure::new("name the gateway's configuration with --config FILE"))?;
-    let config = Config::read(&path).map_err(Failure::new)?;
-    let vkey = keys::read_log_signer(&config.keys.log, &config.organization).map_err(Failure::new)?.vkey().clone();
+    let config = Config::read(&args.command.log().config).map_err(Failure::new)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::new)?;
-    let exit = runtime.block_on(async {
+    let report = runtime.block_on(async {
         let store = open(&config).await?;
-        let exit = told(args.command, &*store, &vkey, globals).await;
+        let report = report(args.command, &*store, &config, globals.lang()).await;
         store.close().await;
-        exit
+        report
     })?;
-    match exit {
-        Exit::Fine => Ok(Verdict::Fine),
-        Exit::Found => Ok(Verdict::Wrong),
-        // The reason is on stderr already.
-        Exit::Failed | Exit::Usage => Err(Failure::new("nothing was done")),
-    }
+    report.finish(globals)
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match config.store.kind {
-        StoreKind::Sqlite => Ok(sqlite::open_read_only(&config.sqlite_path()).await.map_err(Failure::new)?),
+        StoreKind::Sqlite => sqlite::open_read_only(&config.sqlite_path()).await.map_err(Failure::new),
         StoreKind::Postgres => {
             let url = keys::read_url(config.store.url_file.as_deref().unwrap_or(Path::new(""))).map_err(Failure::new)?;
-            Ok(postgres::open(&url, config.store.postgres()).await.map_err(Failure::new)?)
+            postgres::open_read_only(&url).await.map_err(Failure::new)
         }
     }
 }
 
-async fn told(command: Command, store: &dyn Store, vkey: &Vkey, globals: &Globals) -> Result<Exit, Failure> {
-    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
-    let mut voice = Voice { out: &mut out, err: &mut err, lang: globals.lang(), json: globals.json };
-    Ok(match command {
-        Command::Show { from, limit, case } => show(store, &Show { from, limit, case }, &mut voice).await,
-        Command::Verify { since } => {
-            let earlier = since.map(|path| std::fs::read(&path).map_err(|error| Failure::file(&path, &error))).transpose()?;
-            verify(store, vkey, earlier.as_deref(), &mut voice).await
+async fn report(command: Command, store: &dyn Store, config: &Config, lang: Lang) -> Result<Report, Failure> {
+    match command {
+        Command::Show { from, limit, case, log: _ } => show(store, &Show { from, limit, case }, lang).await,
+        Command::Verify { since, log: _ } => {
+            let earlier = since.map(|path| files::read(&path, MAX_NOTE)).transpose()?;
+            verify(store, &vkey(config)?, earlier.as_deref(), lang).await
         }
-        Command::Export { out } => export(store, vkey, &out, &nothing, &mut voice).await,
-    })
+        Command::Export { out, log: _ } => export(store, &vkey(config)?, &out, &nothing, lang).await,
+    }
+}
+
+/// The public key only: who checks a log need not be able to sign one.
+fn vkey(config: &Config) -> Result<Vkey, Failure> {
+    keys::read_log_vkey(&config.keys.log, &config.organization).map_err(Failure::new)
+}
+
+/// What a store that cannot be read means: a failure, or, when what it holds is damaged, a finding.
+fn unread(error: &StoreError, lang: Lang) -> Result<Report, Failure> {
+    match (error, lang) {
+        (StoreError::Damaged(_), Lang::Nl) => Ok(found(format!("de database is beschadigd ({error}); draai: schakel audit verify"))),
+        (StoreError::Damaged(_), Lang::En) => Ok(found(format!("the database is damaged ({error}); run: schakel audit verify"))),
+        (_, Lang::Nl) => Err(Failure::new(format_args!("de database kan niet worden gelezen: {error}"))),
+        (_, Lang::En) => Err(Failure::new(format_args!("the database cannot be read: {error}"))),
+    }
+}
+
+/// Something wrong that ended the command.
+fn found(what: String) -> Report {
+    Report::new(format!("× {what}\n"), json!({ "error": { "message": what } })).wrong_if(true)
 }

@@ -3,15 +3,14 @@
 
 mod show;
 
-use std::str::FromStr;
-
 use clap::Subcommand;
-use schakel_domain::id::{CaseId, Label, RequestId};
+use schakel_domain::id::RequestId;
 use schakel_proto::care::v1 as wire;
 use schakel_proto::care::v1::case_service_client::CaseServiceClient;
 use schakel_proto::r#type::v1::Actor;
 use tonic::transport::Channel;
 
+use super::named::Named;
 use super::remote::door::Care;
 use super::remote::{self, No, Remote};
 use super::{Failure, Globals, Report, Verdict};
@@ -44,7 +43,7 @@ enum Command {
     Show {
         #[command(flatten)]
         door: Care,
-        /// `ZK-7F3KM` or the id
+        /// `ZK-7F3KD` or the id
         #[arg(value_name = "LABEL|ID")]
         case: Named,
     },
@@ -59,7 +58,7 @@ enum Command {
 struct Together {
     #[command(flatten)]
     door: Care,
-    /// `ZK-7F3KM` or the id
+    /// `ZK-7F3KD` or the id
     #[arg(value_name = "LABEL|ID")]
     case: Named,
     /// The second person: `local:7002`, or uzi:, big:, skj: and the number
@@ -89,25 +88,6 @@ struct Together {
     /// The version you decided on; without it, the case is read first
     #[arg(long, value_name = "ETAG")]
     etag: Option<String>,
-}
-
-/// A case as somebody names it.
-#[derive(Debug, Clone)]
-enum Named {
-    Id(CaseId),
-    Label(Label),
-}
-
-impl FromStr for Named {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bare = text.strip_prefix("cases/").unwrap_or(text);
-        match bare.parse() {
-            Ok(id) => Ok(Self::Id(id)),
-            Err(_) => Label::parse(bare).map(Self::Label).map_err(|invalid| invalid.problem),
-        }
-    }
 }
 
 /// Runs it.

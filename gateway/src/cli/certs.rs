@@ -14,9 +14,7 @@ use schakel_domain::refusal::Lang;
 use serde_json::{Value, json};
 
 use super::{Failure, Globals, Report, Verdict, files};
-
-/// Largest certificate file that is read, in bytes.
-const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
+use crate::bounded::MAX_CERTIFICATE_BYTES;
 
 /// `schakel certs`
 #[derive(Debug, clap::Args)]

@@ -9,12 +9,12 @@ use std::str::FromStr;
 use clap::Subcommand;
 use schakel_domain::covenant::document::MAX_DOCUMENT_BYTES;
 use schakel_domain::covenant::signed::MAX_BUNDLE_BYTES;
-use schakel_domain::covenant::{Covenant, Document, Problem, SignedCovenant};
+use schakel_domain::covenant::{Blocks, Covenant, Document, Problem, SignedCovenant, Words};
 use schakel_domain::id::OrgId;
 use schakel_domain::refusal::Lang;
 use serde_json::{Value, json};
 
-use super::{Failure, Globals, Verdict, files};
+use super::{Failure, Globals, Report, Verdict, files};
 
 /// `schakel covenant`
 #[derive(Debug, clap::Args)]
@@ -51,9 +51,12 @@ enum Command {
         /// Its private root key
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// It leaves, or signs with the root key it had before
-        #[arg(long)]
+        /// It leaves, or signs with the root key it had before: as the predecessor names it
+        #[arg(long, requires = "predecessor")]
         leaving: bool,
+        /// Earlier versions, in any order; with --leaving
+        #[arg(long, value_name = "BUNDLE", requires = "leaving")]
+        predecessor: Vec<PathBuf>,
     },
     /// Say whether a bundle binds: exit 0, or 3 with what is missing or wrong
     Verify {
@@ -112,7 +115,7 @@ pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
     let lang = globals.lang();
     match args.command {
         Command::New { from, root_key, predecessor, out } => life::new(&from, &root_key, predecessor.as_deref(), &out, lang),
-        Command::Sign { bundle, org, key, leaving } => life::sign(&bundle, &org, &key, leaving),
+        Command::Sign { bundle, org, key, leaving: _, predecessor } => life::sign(&bundle, &org, &key, &predecessor),
         Command::Verify { bundle, predecessor } => life::verify(&bundle, &predecessor),
         Command::Explain { file, org, predecessor } => words::explain(&file, &org, &predecessor, globals.lang_or(Lang::Nl)),
         Command::Diff { a, b } => words::diff(&a, &b, lang),
@@ -135,20 +138,10 @@ impl Source {
         let bytes = files::read(path, MAX_BUNDLE_BYTES)?;
         let json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         if json {
-            return SignedCovenant::from_json(&bytes)
-                .map(|bundle| Ok(Self::Bundle(bundle)))
-                .map_err(|refusal| Failure::from(refusal).about(path));
+            return Ok(SignedCovenant::from_json(&bytes).map(Self::Bundle).map_err(|refusal| vec![unreadable(&refusal.detail)]));
         }
         let text = String::from_utf8(bytes).map_err(|_| Failure::file(path, &"not a text (UTF-8)"))?;
         Ok(Document::from_toml(&text).map(Self::Text))
-    }
-
-    /// Reads either kind, for a command that can do nothing with a broken one.
-    fn sound(path: &Path) -> Result<Self, Failure> {
-        Self::read(path)?.map_err(|problems| {
-            let lines: Vec<_> = problems.iter().map(|problem| problem.text(Lang::En)).collect();
-            Failure::file(path, &lines.join("\n"))
-        })
     }
 
     fn document(&self) -> &Document {
@@ -156,6 +149,16 @@ impl Source {
             Source::Text(document) => document,
             Source::Bundle(bundle) => &bundle.document,
         }
+    }
+}
+
+/// A bundle that was cut off or is something else.
+fn unreadable(why: &str) -> Problem {
+    Problem {
+        path: "bundle".to_owned(),
+        what: Words::new(format!("is niet leesbaar ({why})."), format!("cannot be read ({why}).")),
+        remedy: Words::new("Haal de ondertekende versie opnieuw op bij een partij.", "Fetch the signed version again from a party."),
+        blocks: Blocks::Use,
     }
 }
 
@@ -175,12 +178,16 @@ fn document(path: &Path) -> Result<Result<Document, Vec<Problem>>, Failure> {
     Ok(Document::from_toml(&files::read_text(path, MAX_DOCUMENT_BYTES)?))
 }
 
+/// The result about a text or bundle with which nothing can be done.
+fn unsound(found: &[Problem], lang: Lang) -> Report {
+    let (text, rows) = problems(found, lang);
+    Report::new(text, json!({ "problems": rows })).wrong_if(true)
+}
+
 /// Problems, one a line, and as data.
 fn problems(found: &[Problem], lang: Lang) -> (String, Value) {
-    let text = found.iter().map(|problem| format!("× {}\n", problem.text(lang))).collect();
-    let row = |problem: &Problem| {
-        let signing = problem.blocks == schakel_domain::covenant::Blocks::Signing;
-        json!({ "path": problem.path, "what": problem.what, "remedy": problem.remedy, "blocks": if signing { "signing" } else { "use" } })
-    };
+    let signing = |problem: &Problem| problem.blocks == Blocks::Signing;
+    let text = found.iter().map(|problem| format!("{} {}\n", if signing(problem) { "‼" } else { "×" }, problem.text(lang))).collect();
+    let row = |problem: &Problem| json!({ "path": problem.path, "what": problem.what, "remedy": problem.remedy, "blocks": if signing(problem) { "signing" } else { "use" } });
     (text, found.iter().map(row).collect())
 }

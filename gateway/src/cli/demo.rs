@@ -17,7 +17,7 @@ pub struct Args {
     /// Start one `schakel serve` process per organisation
     #[arg(long)]
     processes: bool,
-    /// Keep the data there, with demo.json: where every door, certificate and token is
+    /// Keep the data in this new or empty folder, with demo.json: where every door, certificate and token is
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Play this story instead of the Gelderland night

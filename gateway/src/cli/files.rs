@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::config::bounded;
+use crate::bounded;
 
 /// Access by the owner alone.
 pub(super) const SECRET: u32 = 0o600;

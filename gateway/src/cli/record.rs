@@ -18,10 +18,8 @@ use serde_json::json;
 use super::covenant::predecessors;
 use super::files::{PUBLIC, read, read_text, write_new};
 use super::{Failure, Globals, Report, Verdict};
+use crate::bounded::MAX_CERTIFICATE_BYTES;
 use crate::config::keys::{read_private, read_public};
-
-/// Largest certificate file that is read, in bytes.
-const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
 
 /// `schakel record`
 #[derive(Debug, clap::Args)]

@@ -18,18 +18,30 @@ pub enum Verdict {
     Wrong,
 }
 
-/// Why a command could not run: exit code 1.
+/// Why a command could not run: exit code 1, or 2 when it was asked for in a wrong way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The refusal's code, when there is one.
     reason: Option<&'static str>,
     what: String,
+    usage: bool,
 }
 
 impl Failure {
     /// A sentence for the person at the terminal: what, and what to do.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self { reason: None, what: what.to_string() }
+        Self { reason: None, what: what.to_string(), usage: false }
+    }
+
+    /// What the command line itself does not see: arguments that do not belong together, or to what was found.
+    pub(super) fn usage(what: impl fmt::Display) -> Self {
+        Self { usage: true, ..Self::new(what) }
+    }
+
+    /// The exit code of the program.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        if self.usage { 2 } else { 1 }
     }
 
     /// A file that cannot be read or written.
@@ -46,7 +58,7 @@ impl Failure {
     /// What a gateway could not do now, in the language of whoever asked.
     pub(super) fn told(refusal: &Refusal, lang: Lang) -> Self {
         let what = format!("{}. {} {}", refusal, refusal.sentence(lang), refusal.reason.remedy(lang));
-        Self { reason: Some(refusal.reason.code()), what }
+        Self { reason: Some(refusal.reason.code()), ..Self::new(what) }
     }
 
     /// The failure as the object that `--json` promises.
@@ -59,7 +71,7 @@ impl Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let remedy = refusal.reason.remedy(Lang::En);
-        Self { reason: Some(refusal.reason.code()), what: format!("{refusal}. {remedy}") }
+        Self { reason: Some(refusal.reason.code()), ..Self::new(format_args!("{refusal}. {remedy}")) }
     }
 }
 
@@ -93,20 +105,34 @@ impl Report {
         self
     }
 
+    /// The result for people.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether anything was wrong.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The result as the object that `--json` promises.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut object = json!({ "ok": self.verdict == Verdict::Fine });
+        if let (Some(into), Value::Object(fields)) = (object.as_object_mut(), &self.json) {
+            into.extend(fields.clone());
+        }
+        object
+    }
+
     /// Prints it in the form asked for.
     ///
     /// # Errors
     /// When stdout cannot be written.
     pub fn finish(self, globals: &Globals) -> Result<Verdict, Failure> {
-        let text = if globals.json {
-            let mut object = json!({ "ok": self.verdict == Verdict::Fine });
-            if let (Some(into), Value::Object(fields)) = (object.as_object_mut(), self.json) {
-                into.extend(fields);
-            }
-            format!("{object}\n")
-        } else {
-            self.text
-        };
+        let text = if globals.json { format!("{}\n", self.to_json()) } else { self.text };
         print(&text)?;
         Ok(self.verdict)
     }

@@ -2,8 +2,11 @@
 
 mod agreements;
 mod doors;
+mod folders;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -34,6 +37,11 @@ pub enum Ports {
 
 type Both<'a> = (&'a str, &'a str);
 
+const OWNER: Both<'static> = (
+    "Geef het bestand aan de gebruiker van de gateway (`chown schakel: BESTAND`), en draai deze controle als die gebruiker.",
+    "Give the file to the gateway's user (`chown schakel: FILE`), and run this check as that user.",
+);
+
 const FILL_IN: Both<'static> = ("Vul een korte tekst in.", "Fill in a short text.");
 const READ_KEY: Both<'static> = (
     "Maak de sleutel met `schakel keys new`, of geef de eigenaar alleen het recht te lezen.",
@@ -57,6 +65,8 @@ pub(super) fn values(config: &Config) -> Vec<Problem> {
 pub(super) fn surroundings(config: &Config, now: Timestamp, ports: Ports) -> Vec<Problem> {
     let mut found = Found { config, problems: Vec::new() };
     found.data();
+    found.folders();
+    found.operators();
     found.keys();
     found.doors(now);
     found.token_keys();
@@ -65,6 +75,18 @@ pub(super) fn surroundings(config: &Config, now: Timestamp, ports: Ports) -> Vec
         found.ports();
     }
     found.problems
+}
+
+/// What to do about a file that cannot be used: another thing when it is there and this user may not read it.
+fn reading<'a>(file: &Path, usual: Both<'a>) -> Both<'a> {
+    remedy_of(&File::open(file), usual)
+}
+
+fn remedy_of<'a>(opened: &std::io::Result<File>, usual: Both<'a>) -> Both<'a> {
+    match opened {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => OWNER,
+        _ => usual,
+    }
 }
 
 struct Found<'a> {
@@ -291,40 +313,50 @@ impl Found<'_> {
             ),
             Ok(_) => {}
         }
-        let mut folders = Vec::new();
-        folders.extend(config.store.path.as_deref().and_then(Path::parent).map(|path| ("store.path", path)));
-        folders.extend(config.admin.socket.as_deref().and_then(Path::parent).map(|path| ("admin.socket", path)));
-        folders.extend(config.file_drop.as_ref().map(|drop| ("file_drop.folder", drop.folder.as_path())));
-        for (path, folder) in folders {
-            let there = folder.as_os_str().is_empty() || folder.is_dir();
-            let what = format!("{}", folder.display());
-            self.unless(
-                there,
-                path,
-                (&format!("de map {what} is er niet."), &format!("the folder {what} is not there.")),
-                ("Maak de map.", "Make the folder."),
-            );
-        }
     }
 
     fn keys(&mut self) {
         let config = self.config;
         if let Err(error) = FileKey::read(&config.keys.vault, SystemRandom::new()) {
-            self.failed("keys.vault", &error, READ_KEY);
+            self.failed("keys.vault", &error, reading(&config.keys.vault, READ_KEY));
         }
-        self.key("keys.signing", keys::read_private(&config.keys.signing).map(drop));
-        self.key("keys.log", keys::read_log_signer(&config.keys.log, &config.organization).map(drop));
+        self.key("keys.signing", &config.keys.signing, keys::read_private(&config.keys.signing).map(drop));
+        self.key("keys.log", &config.keys.log, keys::read_log_signer(&config.keys.log, &config.organization).map(drop));
+        if let Err(error) = keys::read_log_vkey(&config.keys.log, &config.organization) {
+            self.warning(
+                "keys.log",
+                (
+                    &format!("zonder publieke helft kan niemand het logboek controleren ({error})."),
+                    &format!("nobody can check the log without its public half ({error})."),
+                ),
+                ("Zet het bestand .pub van `schakel keys new log` ernaast.", "Put the .pub file of `schakel keys new log` beside it."),
+            );
+        }
         for (at, path) in config.keys.root.iter().enumerate() {
-            self.key(&format!("keys.root[{at}]"), keys::read_public(path).map(drop));
+            self.key(&format!("keys.root[{at}]"), path, keys::read_public(path).map(drop));
         }
         if let Some(path) = config.store.url_file.as_deref().filter(|_| config.store.kind == StoreKind::Postgres) {
-            self.key("store.url_file", keys::read_url(path).map(drop));
+            self.key("store.url_file", path, keys::read_url(path).map(drop));
         }
     }
 
-    fn key(&mut self, path: &str, read: Result<(), KeyFileError>) {
+    fn key(&mut self, path: &str, file: &Path, read: Result<(), KeyFileError>) {
         if let Err(error) = read {
-            self.failed(path, &error, READ_KEY);
+            self.failed(path, &error, reading(file, READ_KEY));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_and_may_not_be_read_needs_another_owner_and_no_new_key() {
+        let denied = Err(std::io::Error::from(ErrorKind::PermissionDenied));
+        let absent = Err(std::io::Error::from(ErrorKind::NotFound));
+
+        assert_eq!(remedy_of(&denied, READ_KEY), OWNER);
+        assert_eq!(remedy_of(&absent, READ_KEY), READ_KEY);
     }
 }

@@ -13,12 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use schakel_domain::audit::checkpoint::origin;
-use schakel_domain::audit::note::{KeyType, Signer};
+use schakel_domain::audit::note::{KeyType, Signer, Vkey};
 use schakel_domain::id::OrgId;
 use schakel_domain::signature::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
-use super::bounded;
+use crate::bounded;
 
 /// Largest key file, in bytes.
 const MAX_KEY_BYTES: usize = 4 << 10;
@@ -91,6 +91,21 @@ pub fn read_private(path: &Path) -> Result<SecretKey, KeyFileError> {
 /// [`KeyFileError`].
 pub fn read_log_signer(path: &Path, org: &OrgId) -> Result<Signer, KeyFileError> {
     Signer::from_seed(&origin(org), KeyType::Ed25519, &*seed(path)?).map_err(|_| not_a_key(path))
+}
+
+/// Reads the public half of that key, which `schakel keys new log` writes beside the private one, with `.pub` behind its name. Whoever checks
+/// a log needs no more.
+///
+/// # Errors
+/// [`KeyFileError`], also when it is the key of another organisation's log.
+pub fn read_log_vkey(private: &Path, org: &OrgId) -> Result<Vkey, KeyFileError> {
+    let mut path = private.as_os_str().to_owned();
+    path.push(".pub");
+    let path = PathBuf::from(path);
+    let text = bounded::read_text(&path, MAX_KEY_BYTES).map_err(|error| unreadable(&path, error.to_string()))?;
+    let key = text.trim().parse::<Vkey>().ok().filter(|key| key.name() == origin(org));
+    let expected = "the public key of this organisation's log, as `schakel keys new log` writes it beside the private one";
+    key.ok_or(KeyFileError::Content { path, expected })
 }
 
 /// Reads a public Ed25519 key: one line.

@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::world::Home;
+use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
 use crate::tls::{self, ClientTls, Expectation, Expected, Files, Material, PeerAddress};
 use crate::wire::words::actor_to_wire;
 
@@ -58,7 +59,7 @@ impl Client {
     pub fn new(home: &Home, ca: &std::path::Path) -> Result<Self, anyhow::Error> {
         let files = Files { certificate: home.client_certificate.clone(), key: home.client_key.clone(), trust: ca.to_owned() };
         let client = ClientTls::new(Material::from_files(&files)?, tls::system_clock());
-        let identity = schakel_certs::profile::identity(&std::fs::read(&home.gateway_certificate)?)?;
+        let identity = schakel_certs::profile::identity(&bounded::read(&home.gateway_certificate, MAX_CERTIFICATE_BYTES)?)?;
         let expected = Expected { org: home.id.parse()?, spki: vec![identity.spki] };
         let expectation: Expectation = Arc::new(move || Some(expected.clone()));
         let open = |door: std::net::SocketAddr| -> Result<Channel, anyhow::Error> {
@@ -131,7 +132,7 @@ impl Client {
         let answers = [self.drop.join(format!("out/answers/{name}.answer.json")), self.drop.join(format!("refused/{name}.reason.json"))];
         loop {
             for path in &answers {
-                if let Ok(bytes) = tokio::fs::read(path).await {
+                if let Ok(bytes) = bounded::read(path, MAX_ANSWER) {
                     return Ok(serde_json::from_slice(&bytes)?);
                 }
             }

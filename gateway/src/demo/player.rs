@@ -20,6 +20,7 @@ use super::line::Line;
 use super::scenario::{Does, OrgKey, Scenario, Step};
 use super::tamper;
 use super::world::World;
+use crate::bounded;
 use crate::wire::status::to_refusal;
 pub use look::Custody;
 
@@ -27,6 +28,9 @@ pub use look::Custody;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Without any event, a look again after this time: delivery makes no event at every side.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Largest token that is read, in bytes.
+const MAX_TOKEN_BYTES: usize = 8 << 10;
 
 /// What became of one step.
 #[derive(Debug, Clone)]
@@ -190,7 +194,8 @@ impl<'a> Player<'a> {
 
     async fn tamper(&self, of: &OrgKey) -> Result<tamper::Verdict, Trouble> {
         let home = self.world.home(of).ok_or_else(|| Trouble::Broken(format!("no {of}")))?;
-        let token = home.tokens.get("auditor").map(std::fs::read_to_string).transpose().map_err(anyhow::Error::from)?;
+        let token =
+            home.tokens.get("auditor").map(|path| bounded::read_text(path, MAX_TOKEN_BYTES)).transpose().map_err(anyhow::Error::from)?;
         let files = self.client(of)?.export_log(&token.unwrap_or_default()).await?;
         Ok(tamper::try_it(&files)?)
     }

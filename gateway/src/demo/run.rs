@@ -1,10 +1,14 @@
 //! RUN: makes the world, starts the gateways, plays the story, waits until all is quiet, has the stores judged.
 
-use std::io::Write;
+use std::fs::DirBuilder;
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use schakel_domain::audit::note::MAX_NOTE;
 
 use super::checker::{self, Findings, History, Subject};
 use super::gateways::{Gateways, Place};
@@ -15,6 +19,7 @@ use super::scenario::{Does, Scenario};
 use super::show::Show;
 use super::tamper::{self, Copied, Verdict};
 use super::world::{Home, World};
+use crate::bounded;
 use crate::config::keys;
 use crate::store::sqlite;
 
@@ -48,10 +53,23 @@ impl Folder {
             Some(path) => path.to_owned(),
             None => std::env::temp_dir().join(format!("schakel-demo-{}", uuid::Uuid::now_v7())),
         };
-        std::fs::create_dir_all(&path)?;
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        if keep.is_none() || !is_empty_folder(&path) {
+            let make = || {
+                path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                DirBuilder::new().mode(0o700).create(&path)
+            };
+            make().map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => anyhow::anyhow!("{}: exists and is not an empty folder; name a new one", path.display()),
+                _ => anyhow::anyhow!("{}: {error}", path.display()),
+            })?;
+        }
         Ok(Self { path: path.canonicalize()?, kept: keep.is_some() })
     }
+}
+
+/// Somebody's own folder is used when there is nothing in it, and stays as open or closed as they made it: keys in it are of mode 0600.
+fn is_empty_folder(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 impl Drop for Folder {
@@ -186,9 +204,9 @@ async fn is_quiet(home: &Home) -> Result<bool, anyhow::Error> {
 
 /// The newest signed checkpoint of a gateway, and its log's public key.
 fn checkpoint(home: &Home) -> Result<Option<(Vec<u8>, schakel_domain::audit::note::Vkey)>, anyhow::Error> {
-    let Ok(signed) = std::fs::read(home.data.join("checkpoint")) else { return Ok(None) };
-    let signer = keys::read_log_signer(&home.dir.join("keys/log.key"), &home.id.parse()?)?;
-    Ok(Some((signed, signer.vkey().clone())))
+    let Ok(signed) = bounded::read(&home.data.join("checkpoint"), MAX_NOTE) else { return Ok(None) };
+    let vkey = keys::read_log_vkey(&home.dir.join("keys/log.key"), &home.id.parse()?)?;
+    Ok(Some((signed, vkey)))
 }
 
 /// Has the stores judged by somebody who took no part.

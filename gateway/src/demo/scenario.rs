@@ -16,6 +16,8 @@ use schakel_domain::id::OrgId;
 use schakel_domain::person::Actor;
 use serde::Deserialize;
 
+use crate::bounded;
+
 pub use names::{ConsultationState, HandoverState, OrgKey, StoryTime};
 pub use step::{About, Does, Expect, RefusalExpected, Step};
 
@@ -25,7 +27,7 @@ pub const GELDERLAND: &str = include_str!("../../../deploy/scenarios/gelderland.
 const GELDERLAND_COVENANT: &str = include_str!("../../../deploy/covenants/gelderland.toml");
 
 /// Largest scenario or covenant that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+const MAX_FILE_BYTES: usize = 1 << 20;
 /// Most organisations and steps.
 const MAX_ORGANIZATIONS: usize = 64;
 const MAX_STEPS: usize = 500;
@@ -145,7 +147,10 @@ impl Scenario {
     pub fn read(path: &Path) -> Result<Self, Vec<Mistake>> {
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let text = read_bounded(path).map_err(|problem| vec![mistake(&path.display().to_string(), problem)])?;
-        Self::parse(&text, &|covenant| read_bounded(&base.join(covenant)))
+        Self::parse(&text, &|covenant| {
+            let path = base.join(covenant);
+            read_bounded(&path).map_err(|problem| format!("{}: {problem}", path.display()))
+        })
     }
 
     /// Checks the text of a story. `covenant` reads the covenant it names.
@@ -188,12 +193,7 @@ fn place_in(text: &str, error: &toml::de::Error) -> String {
 }
 
 fn read_bounded(path: &Path) -> Result<String, String> {
-    let name = path.display();
-    let size = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(format!("{name}: larger than {MAX_FILE_BYTES} bytes"));
-    }
-    std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))
+    bounded::read_text(path, MAX_FILE_BYTES).map_err(|error| error.to_string())
 }
 
 /// The covenant with what the story changes in its throw-away copy.

@@ -8,7 +8,11 @@ use schakel_domain::audit::verify::{Report, Trust, Unjudged, verify};
 use schakel_domain::id::OrgId;
 
 use super::checker::{self, History, Side, Subject};
+use crate::bounded;
 use crate::store::sqlite;
+
+/// Largest database of a demo that is copied, in bytes: a story takes a few MiB.
+const MAX_STORE_BYTES: usize = 1 << 30;
 
 /// Files of an export by path.
 type Files = [(String, Vec<u8>)];
@@ -77,7 +81,7 @@ pub async fn try_store(database: &Path, org: &OrgId, into: &Path) -> Result<Verd
     let mut places = 0;
     for suffix in ["", "-wal"] {
         let name = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
-        let Ok(mut bytes) = std::fs::read(name(database)) else { continue };
+        let Ok(mut bytes) = bounded::read(&name(database), MAX_STORE_BYTES) else { continue };
         places += change_all(&mut bytes, &row.entry.bytes);
         std::fs::write(name(&copy), bytes)?;
     }

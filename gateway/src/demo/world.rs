@@ -18,13 +18,14 @@ use jiff::{SignedDuration, Timestamp};
 use schakel_certs::identity::ClientName;
 use schakel_certs::issue::{DevOrg, DevOrgFiles, DevPki, write_dev_pki};
 use schakel_domain::covenant::SignedCovenant;
-use schakel_domain::id::Hash;
+use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::party_record::{PartyRecord, SigningKey, TelephoneEntry, TlsBinding};
 use schakel_domain::person::Actor;
 use schakel_domain::signature::SecretKey;
 use zeroize::Zeroizing;
 
 use super::scenario::{OrgKey, Organization, Scenario};
+use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
 use crate::config::keys;
 use tokens::Issuer;
 pub use tokens::TokenRole;
@@ -118,8 +119,8 @@ impl World {
     pub fn make(dir: &Path, scenario: &Scenario, ports: &[Ports], now: Timestamp) -> Result<Self, WorldError> {
         let pki = certificates(dir, scenario, now)?;
         let mut secrets = Vec::new();
-        for files in &pki.orgs {
-            secrets.push(write_keys(&home_of(files))?);
+        for (files, organization) in pki.orgs.iter().zip(&scenario.organizations) {
+            secrets.push(write_keys(&home_of(files), &organization.id)?);
         }
         let records = dir.join("agreements");
         fs::create_dir_all(&records)?;
@@ -169,13 +170,15 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), WorldError>
 }
 
 /// Keys of the gateway as files. The root key signs here and is not kept.
-fn write_keys(home: &Path) -> Result<Secrets, WorldError> {
+fn write_keys(home: &Path, org: &OrgId) -> Result<Secrets, WorldError> {
     let dir = home.join("keys");
     fs::create_dir_all(&dir)?;
     let (root, signing) = (random::<32>()?, random::<32>()?);
     write_private(&dir.join("signing.key"), keys::private_pem(&signing).as_bytes())?;
     write_private(&dir.join("vault.key"), Hash(*random::<32>()?).to_string().as_bytes())?;
     write_private(&dir.join("log.key"), keys::private_pem(&random::<32>()?).as_bytes())?;
+    let log = keys::read_log_signer(&dir.join("log.key"), org).map_err(anyhow::Error::from)?;
+    fs::write(dir.join("log.key.pub"), format!("{}\n", log.vkey()))?;
     let secrets = Secrets { root: SecretKey::from_seed(&root)?, signing: SecretKey::from_seed(&signing)? };
     fs::write(dir.join("root.key.pub"), format!("{}\n", secrets.root.public()))?;
     Ok(secrets)
@@ -209,7 +212,7 @@ fn sign_record(
     secrets: &Secrets,
     now: Timestamp,
 ) -> Result<(), WorldError> {
-    let identity = schakel_certs::profile::identity(&fs::read(&files.certificate)?)?;
+    let identity = schakel_certs::profile::identity(&bounded::read(&files.certificate, MAX_CERTIFICATE_BYTES)?)?;
     let (from, until) = (now - BACKDATE, now + LIFE);
     let line = TelephoneEntry { label: organization.line.clone(), number: organization.telephone.parse()? };
     let record = PartyRecord {

@@ -70,6 +70,12 @@ impl Desk {
         if doc.clear.custody.lead().is_none() {
             return Err(not_lead(&doc.clear));
         }
+        // Whoever answers an offer answers the words that were offered; a change they never saw would be lost with the transfer.
+        if doc.clear.custody.open_offer().is_some() {
+            return Err(Refusal::new(Stage::State, Reason::OfferOpen)
+                .because("withdraw the offer, change the case, and offer it again")
+                .into());
+        }
         doc.sealed.dossier = dossier.clone();
         doc.clear.touch(draft.now);
         let by = By { caller, actor: Some(&write.actor), second: None };

@@ -39,6 +39,13 @@ pub enum Action {
         /// How often the alarm was raised.
         again: u32,
     },
+    /// An acceptance of ours brought no transfer.
+    TransferAwaited {
+        /// The offer.
+        offer: OfferId,
+        /// How often the alarm was raised.
+        again: u32,
+    },
     /// A candidate did not answer in time.
     CandidateSilent {
         /// The consultation.
@@ -75,6 +82,11 @@ pub(super) fn respond_timer(offer: OfferId) -> String {
 /// Timer of a transfer's receipt.
 pub(super) fn transfer_timer(offer: OfferId) -> String {
     format!("handover/{offer}/receipt")
+}
+
+/// Timer of the transfer that an acceptance brings.
+pub(super) fn token_timer(offer: OfferId) -> String {
+    format!("handover/{offer}/token")
 }
 
 /// Timer of a candidate's answer.
@@ -146,11 +158,12 @@ impl Desk {
         match serde_json::from_str::<Action>(&timer.action) {
             Ok(Action::HandoverUnanswered { offer }) => self.alarm(&mut draft, offer, "handover.overdue").await?,
             Ok(Action::TransferUnconfirmed { offer, again }) => {
-                self.alarm(&mut draft, offer, "handover.unconfirmed").await?;
-                if again < MOST_ALARMS {
-                    let next = Action::TransferUnconfirmed { offer, again: again + 1 };
-                    draft.timer(transfer_timer(offer), draft.now + ALARM_AGAIN, &next);
-                }
+                let next = Action::TransferUnconfirmed { offer, again: again + 1 };
+                self.alarm_again(&mut draft, offer, again, transfer_timer(offer), &next).await?;
+            }
+            Ok(Action::TransferAwaited { offer, again }) => {
+                let next = Action::TransferAwaited { offer, again: again + 1 };
+                self.alarm_again(&mut draft, offer, again, token_timer(offer), &next).await?;
             }
             Ok(Action::CandidateSilent { consultation, candidate }) => self.candidate_silent(&mut draft, consultation, candidate).await?,
             Ok(Action::ConsultationOverdue { consultation }) => self.overdue(&mut draft, consultation).await?,
@@ -161,6 +174,15 @@ impl Desk {
             Err(error) => tracing::error!(timer = %timer.id, error = %error, "a timer cannot be read and is removed"),
         }
         draft.commit().await.map(drop)
+    }
+
+    /// Tells people that the other side has not answered, and will again until somebody acts.
+    async fn alarm_again(&self, draft: &mut Draft<'_>, offer: OfferId, again: u32, timer: String, next: &Action) -> Result<(), Stop> {
+        self.alarm(draft, offer, "handover.unconfirmed").await?;
+        if again < MOST_ALARMS {
+            draft.timer(timer, draft.now + ALARM_AGAIN, next);
+        }
+        Ok(())
     }
 
     /// Tells people; the state does not change.

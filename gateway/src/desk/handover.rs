@@ -15,7 +15,7 @@ use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 
 use super::case::{not_lead, unchanged};
-use super::clock::{Action, respond_timer, transfer_timer};
+use super::clock::{Action, respond_timer, token_timer, transfer_timer};
 use super::draft::{Draft, Envelope, Stop, internal};
 use super::read::handover_name;
 use super::record::{CallNote, CaseNote, CaseRecord, ConsultationRecord, Doc, FactTimes, Ground, HandoverRecord, HandoverSealed, Side};
@@ -101,7 +101,8 @@ impl Desk {
         let mut dossier = case.sealed.dossier.clone();
         dossier.age = dossier.age_on(today);
         if let Some(consultation) = offer.consultation {
-            self.find::<ConsultationRecord>(&consultation.to_string()).await?;
+            let asked: Doc<ConsultationRecord> = self.find(&consultation.to_string()).await?;
+            may_grow_out_of(&asked.clear, &case.clear)?;
         }
         let (to, grant, is_return) = self.receiver(&case, offer, &dossier, draft.now).await?;
         self.parts.agreements.may_start(&to, draft.now)?;
@@ -285,6 +286,7 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
         record.open = false;
         draft.clear_timer(respond_timer(record.offer));
         draft.clear_timer(transfer_timer(record.offer));
+        draft.clear_timer(token_timer(record.offer));
     };
     match fact {
         Fact::OfferMade(_) => draft.event("handover.offered", name, "offered"),
@@ -292,6 +294,8 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
         Fact::PledgeReserved(_) => {
             record.facts.accepted = Some(now);
             draft.clear_timer(respond_timer(record.offer));
+            let alarm = Action::TransferAwaited { offer: record.offer, again: 0 };
+            draft.timer(token_timer(record.offer), now + super::clock::TRANSFER_ALARM, &alarm);
             draft.event("handover.accepted", name, "accepted");
         }
         Fact::OfferDeclined(_, code) | Fact::PledgeReleased(_, code) => {
@@ -329,6 +333,7 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             draft.event(&format!("handover.{word}"), name, word);
         }
         Fact::BecameLead(_) => {
+            draft.clear_timer(token_timer(record.offer));
             case.clear.touch(now);
             draft.event("case.lead", super::case::case_name(case.clear.case), "lead");
         }
@@ -402,6 +407,14 @@ fn body(said: &Said<OrgId, OfferId, Hash>, case: &Doc<CaseRecord>, doc: &Doc<Han
             Body::Fence { epoch: custody::Epoch { term: term.clone(), step } }
         }
     })
+}
+
+/// An offer names a question about its own case, or one of ours about nobody in particular. Another would tell the receiver that two
+/// cases have to do with each other; it is answered like one that does not exist.
+fn may_grow_out_of(asked: &ConsultationRecord, case: &CaseRecord) -> Result<(), Refusal> {
+    let about_this = asked.case == Some(case.case);
+    let about_nobody = asked.case.is_none() && asked.side == Side::Sender;
+    if about_this || about_nobody { Ok(()) } else { Err(Refusal::new(Stage::State, Reason::NotFound)) }
 }
 
 /// Refuses what holds more than the clause's dataset.

@@ -56,10 +56,12 @@ impl Desk {
             }
             Read::Handovers { case, page } => {
                 let (docs, next) = match case {
-                    Some(case) => (self.handovers_of(&case.to_string()).await?, None),
-                    None => self.page::<HandoverRecord>(page).await?,
+                    Some(case) => (self.handovers_of(&mut draft, by, &case.to_string(), read).await?, None),
+                    None => {
+                        self.searched(&mut draft, by, read, "handovers")?;
+                        self.page::<HandoverRecord>(page).await?
+                    }
                 };
-                self.searched(&mut draft, by, read, "handovers")?;
                 let mut views = Vec::new();
                 for doc in &docs {
                     views.push(self.handover_view(doc, false).await?);
@@ -201,7 +203,10 @@ impl Desk {
         Ok(Answer::Proof(self.proof(&doc).await?))
     }
 
-    async fn handovers_of(&self, case: &str) -> Result<Vec<Doc<HandoverRecord>>, Stop> {
+    /// The handovers of one case: a look at that case, and logged as one.
+    async fn handovers_of(&self, draft: &mut Draft<'_>, by: By<'_>, case: &str, read: &ReadAct) -> Result<Vec<Doc<HandoverRecord>>, Stop> {
+        let doc: Doc<CaseRecord> = self.find(case).await?;
+        self.trace(draft, EventCode::CaseViewed, by, self.about_case(&doc), Rule::Roles(read.what.act()), None).await?;
         let mut docs = Vec::new();
         for record in self.parts.store.children(Kind::Handover, case).await? {
             docs.push(self.open_record(record).await?);

@@ -126,7 +126,7 @@ impl Desk {
             from: record.from.clone(),
             to: record.to.clone(),
             state: handover_state(&case.clear, record),
-            facts: self.facts(&record.facts, &record.to, record.side),
+            facts: self.facts(&record.facts, record.open.then(|| self.handover_waits(record)).flatten()),
             service: record.service.clone(),
             urgency: record.urgency.clone(),
             respond_by: record.respond_by,
@@ -196,7 +196,7 @@ impl Desk {
                 by: doc.sealed.by.get(&one.org).cloned(),
                 decline,
                 note: if full { doc.sealed.notes.get(&one.org).cloned().unwrap_or_default() } else { String::new() },
-                facts: self.facts(&known.facts, &one.org, Side::Sender),
+                facts: self.facts(&known.facts, self.delivery_waits(&known.facts, &one.org)),
                 call: self.parts.agreements.call(&one.org),
             }
         };
@@ -224,21 +224,7 @@ impl Desk {
         }
     }
 
-    fn facts(&self, times: &FactTimes, to: &OrgId, side: Side) -> Facts {
-        let waiting = if side == Side::Receiver || times.delivered.is_some() {
-            None
-        } else {
-            let call = self
-                .parts
-                .agreements
-                .call(to)
-                .map_or_else(String::new, |call| format!(" Bel {} ({}): {}.", call.name, call.line, call.telephone));
-            let why = times
-                .refused
-                .as_ref()
-                .map_or_else(|| "nog niet afgeleverd".to_owned(), |code| format!("geweigerd door de gateway van de ontvanger: {code}"));
-            Some(format!("{why}.{call}"))
-        };
+    fn facts(&self, times: &FactTimes, waiting: Option<String>) -> Facts {
         Facts {
             sent: times.sent,
             delivered: times.delivered,
@@ -248,6 +234,36 @@ impl Desk {
             received: times.received,
             waiting,
         }
+    }
+
+    /// What an open handover waits for at the other side's gateway, and whom to call; none when it waits for people.
+    fn handover_waits(&self, record: &HandoverRecord) -> Option<String> {
+        let times = &record.facts;
+        match record.side {
+            Side::Receiver if times.accepted.is_some() => {
+                Some(format!("aanvaard, de overdracht is nog niet binnen.{}", self.call_sentence(&record.from)))
+            }
+            Side::Receiver => None,
+            Side::Sender if times.transferred.is_some() => {
+                Some(format!("overgedragen, nog geen ontvangstbevestiging.{}", self.call_sentence(&record.to)))
+            }
+            Side::Sender => self.delivery_waits(times, &record.to),
+        }
+    }
+
+    /// Why a message has not arrived, and whom to call; none when it has.
+    fn delivery_waits(&self, times: &FactTimes, to: &OrgId) -> Option<String> {
+        let why = match (times.delivered, &times.refused) {
+            (Some(_), _) => return None,
+            (None, Some(code)) => format!("geweigerd door de gateway van de ontvanger: {code}"),
+            (None, None) => "nog niet afgeleverd".to_owned(),
+        };
+        Some(format!("{why}.{}", self.call_sentence(to)))
+    }
+
+    fn call_sentence(&self, org: &OrgId) -> String {
+        let call = self.parts.agreements.call(org);
+        call.map_or_else(String::new, |call| format!(" Bel {} ({}): {}.", call.name, call.line, call.telephone))
     }
 }
 

@@ -162,7 +162,7 @@ fn page(after: &str, limit: u32) -> Page {
 fn full_commit() -> Commit {
     let (expect, mut whole) = record("whole", 1);
     whole.parent = Some("mother".to_owned());
-    whole.alias = Some("ZK-7F3KM".to_owned());
+    whole.alias = Some("ZK-7F3KD".to_owned());
     whole.sealed = Some(vec![0, 255, 1]);
     Commit {
         at: at(0),

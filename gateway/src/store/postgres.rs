@@ -53,8 +53,24 @@ impl Default for PostgresOptions {
 pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>, StoreError> {
     let connect = connect_options(url)?;
     migrate(&connect).await?;
-    let readers = PgPoolOptions::new()
-        .max_connections(options.readers.max(1))
+    let readers = reader_pool(connect.clone(), options.readers).await?;
+    let queue = Queue::start(PostgresWriter::new(connect));
+    Ok(Arc::new(PostgresStore { readers, queue: Some(queue) }))
+}
+
+/// Opens the store for reading alone: nothing is made or brought up to date, there is no writer, and the server itself refuses to write on
+/// these connections. For whoever looks at the log of a gateway, running or not.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the server cannot be reached within 2 s.
+pub async fn open_read_only(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let connect = connect_options(url)?.options([("default_transaction_read_only", "on")]);
+    Ok(Arc::new(PostgresStore { readers: reader_pool(connect, 1).await?, queue: None }))
+}
+
+async fn reader_pool(connect: PgConnectOptions, readers: u32) -> Result<PgPool, StoreError> {
+    PgPoolOptions::new()
+        .max_connections(readers.max(1))
         .acquire_timeout(CONNECT)
         // A future dropped at the wrong moment could return a connection with its transaction open (sqlx 0.9), and later writes on it
         // would be lost. We begin none on this pool; should one ever be, it ends here. The BEGIN keeps the server from warning.
@@ -64,11 +80,9 @@ pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>,
                 Ok(true)
             })
         })
-        .connect_with(connect.clone())
+        .connect_with(connect)
         .await
-        .map_err(failed)?;
-    let queue = Queue::start(PostgresWriter::new(connect));
-    Ok(Arc::new(PostgresStore { readers, queue }))
+        .map_err(failed)
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
@@ -139,10 +153,15 @@ fn failed(error: sqlx::Error) -> StoreError {
 
 struct PostgresStore {
     readers: PgPool,
-    queue: Queue,
+    /// None when opened for reading alone.
+    queue: Option<Queue>,
 }
 
 impl PostgresStore {
+    fn queue(&self) -> Result<&Queue, StoreError> {
+        self.queue.as_ref().ok_or_else(|| StoreError::Unavailable("opened for reading alone".to_owned()))
+    }
+
     // Cannot fail here; the other database's can, and the reads are shared.
     fn readers(&self) -> Result<&PgPool, StoreError> {
         Ok(&self.readers)
@@ -151,16 +170,18 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        Box::pin(self.queue.commit(commit))
+        Box::pin(async move { self.queue()?.commit(commit).await })
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.queue.ready())
+        Box::pin(async move { self.queue()?.ready().await })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.queue.close().await;
+            if let Some(queue) = &self.queue {
+                queue.close().await;
+            }
             self.readers.close().await;
         })
     }

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{TlsError, provider};
 
 /// Largest file read, in bytes.
-const FILE_MAX: u64 = 1 << 20;
+const FILE_MAX: usize = crate::bounded::MAX_CERTIFICATE_BYTES;
 /// Most certificates in one file.
 const CERTIFICATES_MAX: usize = 256;
 /// Access a key file may not give: writing by its group, anything to others.
@@ -181,11 +181,7 @@ fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>,
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let size = std::fs::metadata(path).map_err(|e| wrong(path, e.to_string()))?.len();
-    if size > FILE_MAX {
-        return Err(wrong(path, format!("larger than {FILE_MAX} bytes")));
-    }
-    std::fs::read(path).map_err(|e| wrong(path, e.to_string()))
+    crate::bounded::read(path, FILE_MAX).map_err(|e| wrong(path, e.to_string()))
 }
 
 #[cfg(unix)]

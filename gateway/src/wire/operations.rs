@@ -42,9 +42,8 @@ pub fn list_messages(request: &wire::ListMessagesRequest) -> Result<OperationsRe
         Ok(wire::outbox_message::State::Unspecified | wire::outbox_message::State::Waiting) => Some(MessageState::Waiting),
         Ok(wire::outbox_message::State::Delivered) => Some(MessageState::Delivered),
         Ok(wire::outbox_message::State::Parked) => Some(MessageState::Parked),
-        Ok(wire::outbox_message::State::Cancelled) => Some(MessageState::Cancelled),
         Err(_) => {
-            fields.wrong("state", "expected WAITING, DELIVERED, PARKED or CANCELLED");
+            fields.wrong("state", "expected WAITING, DELIVERED or PARKED");
             None
         }
     };
@@ -142,7 +141,6 @@ pub fn message_to_wire(view: &MessageView) -> wire::OutboxMessage {
         MessageState::Waiting => wire::outbox_message::State::Waiting,
         MessageState::Delivered => wire::outbox_message::State::Delivered,
         MessageState::Parked => wire::outbox_message::State::Parked,
-        MessageState::Cancelled => wire::outbox_message::State::Cancelled,
     };
     wire::OutboxMessage {
         name: names::message(view.id),

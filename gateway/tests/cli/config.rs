@@ -13,7 +13,7 @@ fn complete() -> Desk {
 
 fn made() -> Desk {
     let desk = Desk::new();
-    for folder in ["data", "data/drop", "keys", "tls", "covenants", "records"] {
+    for folder in ["data", "keys", "tls", "covenants", "records"] {
         std::fs::create_dir(desk.path(folder)).unwrap();
     }
     std::fs::set_permissions(desk.path("data"), std::fs::Permissions::from_mode(0o700)).unwrap();
@@ -61,16 +61,21 @@ fn record(desk: &Desk, root_key: &str) {
 
 /// The paths of the errors that a check names.
 fn errors(desk: &Desk) -> (i32, Vec<String>) {
-    let (code, said) = desk.json(&["config", "check", "--config", "schakel.toml", "--running"]);
+    let run = desk.run_small(&["config", "check", "--config", "schakel.toml", "--running", "--json"]);
+    let (code, said) = (run.code, serde_json::from_str::<serde_json::Value>(&run.out).unwrap_or_else(|_| panic!("{}", run.err)));
     let problems = said["problems"].as_array().unwrap();
     let wrong = problems.iter().filter(|problem| problem["severity"] == "error");
     (code, wrong.map(|problem| problem["path"].as_str().unwrap().to_owned()).collect())
 }
 
 fn change(desk: &Desk, from: &str, to: &str) {
-    let text = desk.read("schakel.toml");
+    edit(desk, "schakel.toml", from, to);
+}
+
+fn edit(desk: &Desk, file: &str, from: &str, to: &str) {
+    let text = desk.read(file);
     assert!(text.contains(from), "{from}");
-    desk.write("schakel.toml", &text.replacen(from, to, 1));
+    desk.write(file, &text.replacen(from, to, 1));
 }
 
 #[test]
@@ -157,7 +162,7 @@ fn a_secret_in_the_file_is_refused_without_repeating_it() {
 #[test]
 fn each_wrong_file_is_named_by_its_field() {
     type Damage = fn(&Desk);
-    let damage: [(&str, Damage); 9] = [
+    let damage: [(&str, Damage); 15] = [
         ("keys.vault", |desk| std::fs::remove_file(desk.path("keys/vault.key")).unwrap()),
         ("keys.signing", |desk| open_to_all(desk, "keys/signing.key")),
         ("keys.log", |desk| desk.write("keys/log.key", "nonsense")),
@@ -165,6 +170,13 @@ fn each_wrong_file_is_named_by_its_field() {
         ("federation.key", |desk| open_to_all(desk, "tls/gateway.key")),
         ("federation.trust", |desk| desk.write("tls/ca.crt", "nonsense")),
         ("care.issuers[0].jwks", |desk| desk.write("keys/login.jwks.json", "{\"keys\":[]}")),
+        // Each of these passes as a set of keys, and stops the start.
+        ("care.issuers[0].jwks", |desk| edit(desk, "keys/login.jwks.json", "\"kid\":\"1\",", "")),
+        ("care.issuers[0].jwks", |desk| edit(desk, "keys/login.jwks.json", "ES256", "ES384")),
+        ("care.issuers[0].jwks", |desk| change(desk, "keys/login.jwks.json", "/dev/zero")),
+        ("federation.trust", |desk| change(desk, "tls/ca.crt", "/dev/zero")),
+        ("store.path", |desk| change(desk, "path = \"data/schakel.db\"", "path = \"data\"")),
+        ("admin.socket", |desk| desk.write("data/admin.sock", "a letter")),
         ("agreements.covenants[0]", |desk| {
             let text = desk.read("covenants/gelderland-1.json");
             desk.write("covenants/gelderland-1.json", &text.replacen("Pactum", "Factum", 1));
@@ -225,6 +237,27 @@ fn a_certificate_that_ends_soon_is_a_warning() {
     assert_eq!((code, said["errors"].as_u64()), (0, Some(0)));
     let warned = |path: &str| said["problems"].as_array().unwrap().iter().any(|problem| problem["path"] == path);
     assert!(warned("federation.certificate") && warned("care.certificate"), "{said}");
+}
+
+#[test]
+fn an_operator_whom_the_socket_keeps_out_is_a_warning() {
+    let desk = complete();
+    change(&desk, "{ \"uid:0\" = \"local:7001\" }", "{ \"uid:0\" = \"local:7001\", \"uid:4321\" = \"local:7002\" }");
+
+    let (code, said) = desk.json(&["config", "check", "--config", "schakel.toml", "--running"]);
+
+    let warned: Vec<_> = said["problems"].as_array().unwrap().iter().map(|problem| problem["path"].as_str().unwrap()).collect();
+    assert_eq!((code, warned), (0, vec!["admin.operators.uid:4321"]));
+}
+
+#[test]
+fn the_folder_for_files_is_made_by_the_gateway_and_only_the_one_around_it_must_be_there() {
+    let desk = complete();
+    change(&desk, "folder = \"data/drop\"", "folder = \"nowhere/drop\"");
+
+    let (code, found) = errors(&desk);
+
+    assert_eq!((code, found), (3, vec!["file_drop.folder".to_owned()]));
 }
 
 fn open_to_all(desk: &Desk, name: &str) {

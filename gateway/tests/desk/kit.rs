@@ -260,6 +260,16 @@ impl Gateway {
         *self = Self::with(me, store, memory, agreements, clock, folder, self.restarts + 1);
     }
 
+    /// The same gateway once more, over a copy of what it committed and with other agreements: what happens to one of the two does not
+    /// happen to the other.
+    pub(crate) fn forked(&self, held: Held) -> Self {
+        let copy = self.memory.as_ref().unwrap().restarted();
+        let store = Arc::clone(&copy) as Arc<dyn Store>;
+        let agreements = Arc::new(Agreements::new(self.me.clone(), held));
+        let (clock, folder) = (self.clock.clone(), Arc::clone(&self.folder));
+        Self::with(self.me.clone(), store, Some(copy), agreements, clock, folder, self.restarts + 1)
+    }
+
     /// Where a SQLite gateway keeps its data.
     pub(crate) fn database(&self) -> std::path::PathBuf {
         self.folder.path().join("schakel.db")
@@ -551,12 +561,8 @@ impl Region {
 
     /// Brings a letter and tells nobody.
     pub(crate) async fn bring(&self, letter: &Letter) -> Verdict {
-        let delivery = Delivery {
-            number: letter.number,
-            message: federation::decode(&letter.bytes),
-            bytes: letter.bytes.clone(),
-            proof: b"proof".to_vec(),
-        };
+        let delivery =
+            Delivery { number: letter.number, message: federation::decode(&letter.bytes), bytes: letter.bytes.clone(), proof: proof() };
         self.gateways[&letter.to].desk.receive(&peer(&letter.from), vec![delivery]).await.remove(0)
     }
 
@@ -565,7 +571,7 @@ impl Region {
         let desk = &self.gateways[&letter.from].desk;
         match verdict {
             Verdict::Accepted => {
-                let delivered = Delivered { number: letter.number, proof: b"proof".to_vec() };
+                let delivered = Delivered { number: letter.number, proof: proof() };
                 desk.delivered(&letter.to, vec![delivered]).await.unwrap();
             }
             Verdict::Refused(refusal) => {
@@ -631,6 +637,12 @@ pub(crate) fn peer(of: &OrgId) -> Caller {
         spki: Some(spki(of)),
         door: "federation",
     }
+}
+
+/// A proof that can be read; the federation door checks proofs, not the desk.
+fn proof() -> Vec<u8> {
+    use prost::Message as _;
+    schakel_proto::r#type::v1::MessageProof { signer: "proof".to_owned(), ..Default::default() }.encode_to_vec()
 }
 
 fn folder() -> Arc<tempfile::TempDir> {

@@ -2,14 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod access;
 mod agreed;
 mod commands;
 mod consultations;
 mod handovers;
+mod incomplete;
 mod invariants;
 mod kit;
 mod operators;
 mod schedules;
 mod secrets;
 mod unanswered;
+mod waiting;
 mod watched;

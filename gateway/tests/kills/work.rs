@@ -1,7 +1,7 @@
 //! The load, and what must hold afterwards.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use schakel::store::{Kind, Page};
 use schakel_domain::person::Actor;
 use schakel_proto::care::v1 as care;
 use schakel_proto::r#type::v1 as ty;
+use tokio::sync::watch;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// What the clients know to be done.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    steps: AtomicUsize,
+    steps: watch::Sender<usize>,
     done: Mutex<Vec<String>>,
     told: Mutex<Vec<Operation>>,
 }
@@ -32,14 +33,12 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Waits until some steps have been made since the last kill, a different number each time, so that kills fall anywhere.
     pub(crate) async fn progress(&self, kill: usize) {
-        let until = self.steps.load(Ordering::Acquire) + 1 + kill * 7 % 5;
-        tokio::time::timeout(LIMIT, async {
-            while self.steps.load(Ordering::Acquire) < until {
-                tokio::time::sleep(Duration::from_millis(3 + (kill * 5 % 11) as u64)).await;
-            }
-        })
-        .await
-        .expect("the load goes on");
+        let mut steps = self.steps.subscribe();
+        let until = *steps.borrow() + 1 + kill * 7 % 5;
+        let made = tokio::time::timeout(LIMIT, steps.wait_for(|steps| *steps >= until)).await;
+        drop(made.expect("the load goes on").expect("this ledger is alive"));
+        // Waits for nothing: else every kill would fall right after a step.
+        tokio::time::sleep(Duration::from_millis((kill * 5 % 11) as u64)).await;
     }
 
     /// Cases whose handover was answered as completed.
@@ -66,7 +65,7 @@ impl Ledger {
     }
 
     fn step(&self) {
-        self.steps.fetch_add(1, Ordering::AcqRel);
+        self.steps.send_modify(|steps| *steps += 1);
     }
 }
 

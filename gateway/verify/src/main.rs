@@ -7,9 +7,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use schakel_domain::audit::note::Vkey;
+use schakel_domain::audit::note::{MAX_NOTE, Vkey};
 use schakel_domain::audit::verify::{Report, Trust, Unjudged, verify};
 use schakel_domain::refusal::Lang;
+
+/// Largest list of directories, in bytes.
+const MAX_LIST_BYTES: usize = 16 << 20;
 
 const USAGE: &str = "\
 schakel-verify: check an exported audit log, offline
@@ -106,7 +109,7 @@ fn language(text: &str) -> Result<Lang, String> {
 }
 
 fn run(options: Options) -> Verdict {
-    let earlier = match options.since.as_deref().map(std::fs::read).transpose() {
+    let earlier = match options.since.as_deref().map(|path| read_whole(path, MAX_NOTE)).transpose() {
         Ok(earlier) => earlier,
         Err(error) => return unreadable(&format!("--since: {error}")),
     };
@@ -126,7 +129,7 @@ fn run(options: Options) -> Verdict {
 
 /// Many exports in one run, for comparing verifiers with each other.
 fn run_many(list: &Path, trust: &Trust) -> Verdict {
-    let directories = match std::fs::read_to_string(list) {
+    let directories = match read_whole(list, MAX_LIST_BYTES).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string())) {
         Ok(text) => text,
         Err(error) => return unreadable(&format!("--many: {error}")),
     };
@@ -148,6 +151,12 @@ fn run_many(list: &Path, trust: &Trust) -> Verdict {
 fn check(directory: &Path, trust: &Trust) -> Result<Report, Unjudged> {
     let mut read = |path: &str, at_most: usize| read_file(&directory.join(path), at_most);
     verify(&mut read, trust)
+}
+
+/// A file that must be there and not be larger.
+fn read_whole(path: &Path, most: usize) -> Result<Vec<u8>, String> {
+    let bytes = read_file(path, most + 1)?.ok_or("no such file")?;
+    if bytes.len() > most { Err(format!("larger than {most} bytes")) } else { Ok(bytes) }
 }
 
 /// The first bytes of a file; nothing when it does not exist.

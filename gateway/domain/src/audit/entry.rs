@@ -24,6 +24,8 @@ pub const MAX_BYTES: usize = 65_535;
 pub const USUAL_BYTES: usize = 4_096;
 /// Longest text of one field, in characters.
 pub const MAX_TEXT: usize = 512;
+/// Longest sentence of a decision, in characters: a grant's holds two names, a title and a purpose of a covenant, each up to 500.
+pub const MAX_SENTENCE: usize = 2_560;
 /// Most users of one entry.
 pub const MAX_USERS: usize = 8;
 /// Most objects of one entry.
@@ -299,7 +301,8 @@ mod tests {
             entry.bytes()
         };
         assert!(wide(MAX_TEXT).unwrap().len() < USUAL_BYTES);
-        assert!(wide(MAX_TEXT + 1).unwrap_err().to_string().contains("decision.sentence"));
+        assert!(wide(MAX_SENTENCE).is_ok());
+        assert!(wide(MAX_SENTENCE + 1).unwrap_err().to_string().contains("decision.sentence"));
 
         let many = (0..MAX_OBJECTS).fold(viewed(), |entry, _| entry.with_object(Object::new("case", "uuid", "x", NO_PROTOCOL)));
         assert!(many.bytes().unwrap_err().to_string().contains("objects"));

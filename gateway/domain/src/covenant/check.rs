@@ -269,6 +269,16 @@ impl<'a> Found<'a> {
                 ("deze dataset is leeg.", "this dataset is empty."),
                 ("Noem minstens een veld.", "Name at least one field."),
             );
+            // An address that travels without its mark would be passed on as an ordinary one.
+            self.unless(
+                dataset.protected.is_empty() || dataset.fields.contains(&Field::Safety),
+                format!("{path}.protected"),
+                (
+                    "afgeschermde gegevens gaan mee zonder te zeggen dat ze afgeschermd zijn.",
+                    "protected fields travel without saying that they are protected.",
+                ),
+                ("Voeg `safety` toe aan fields.", "Add `safety` to fields."),
+            );
             for field in dataset.protected.iter().filter(|field| !field.is_protectable()) {
                 self.add(
                     format!("{path}.protected"),
@@ -372,6 +382,15 @@ impl<'a> Found<'a> {
             path.clone(),
             ("bij cijfers gaan geen gegevens van een zaak mee.", "with figures no data of a case travel."),
             ("Haal de dataset weg.", "Remove the dataset."),
+        );
+        self.unless(
+            !clause.act.asks_expertise() || [Field::Question, Field::Advice].iter().all(|field| dataset.fields.contains(field)),
+            path.clone(),
+            (
+                "zonder `question` en `advice` valt er niets te vragen of te antwoorden.",
+                "without `question` and `advice` nothing can be asked or answered.",
+            ),
+            ("Voeg beide toe aan fields van de dataset.", "Add both to fields of the dataset."),
         );
         let personal: Vec<Field> = dataset.fields.iter().chain(&dataset.protected).copied().filter(|field| !field.is_anonymous()).collect();
         let nameless = clause.act == Act::ConsultAnonymous || clause.legal_basis == LegalBasis::NoPersonalData;

@@ -294,6 +294,12 @@ impl Act {
         self != Act::Figures
     }
 
+    /// Whether the act is a question for expertise, named or not.
+    #[must_use]
+    pub fn asks_expertise(self) -> bool {
+        matches!(self, Act::Consult | Act::ConsultAnonymous)
+    }
+
     /// The act as the middle of the sentence "X mag Y ...".
     #[must_use]
     pub fn phrase(self, lang: Lang) -> &'static str {

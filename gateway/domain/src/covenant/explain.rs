@@ -18,37 +18,46 @@ pub fn explain(covenant: &Covenant, org: &OrgId, lang: Lang) -> String {
             "This covenant cannot be read. Nobody may ask anything.\n",
         );
     };
-    let mut text = explain_document(&signed.document, org, lang);
-    match covenant.standing() {
-        Standing::InForce => {}
+    explained(&signed.document, &note(covenant.standing(), &signed.document, lang), org, lang)
+}
+
+/// What must be known before anything else is read: that none of it applies, or not yet.
+fn note(standing: &Standing, document: &Document, lang: Lang) -> String {
+    match standing {
+        Standing::InForce => String::new(),
         Standing::Waiting { missing } => {
-            let names: Vec<_> = missing.iter().map(|id| signed.document.party_name(id)).collect();
+            let names: Vec<_> = missing.iter().map(|id| document.party_name(id)).collect();
             let names = enumerate(&names, lang);
-            text.push_str(&match lang {
+            match lang {
                 Lang::Nl => format!("\nLet op: dit convenant geldt nog niet. Nog niet getekend: {names}.\n"),
                 Lang::En => format!("\nNote: this covenant is not yet in force. Not yet signed: {names}.\n"),
-            });
+            }
         }
-        Standing::Broken { .. } => text.push_str(&pick(
+        Standing::Broken { .. } => pick(
             lang,
             "\nLet op: dit convenant klopt niet en geldt dus niet. Niemand mag op grond hiervan iets vragen.\n",
             "\nNote: this covenant does not hold and so does not apply. Nobody may ask anything under it.\n",
-        )),
+        ),
     }
-    text
 }
 
 /// The same of a document, signed or not.
 #[must_use]
 pub fn explain_document(document: &Document, org: &OrgId, lang: Lang) -> String {
+    explained(document, "", org, lang)
+}
+
+/// The heading, the note below it, and the rest.
+fn explained(document: &Document, note: &str, org: &OrgId, lang: Lang) -> String {
     let Some(party) = document.party(org) else {
         return match lang {
-            Lang::Nl => format!("{org} is geen partij bij {}. Deze organisatie mag niets vragen.\n", document.title.nl),
-            Lang::En => format!("{org} is no party to {}. This organisation may ask nothing.\n", document.title.en),
+            Lang::Nl => format!("{org} is geen partij bij {}. Deze organisatie mag niets vragen.\n{note}", document.title.nl),
+            Lang::En => format!("{org} is no party to {}. This organisation may ask nothing.\n{note}", document.title.en),
         };
     };
     let page = Page { document, party, lang };
     let mut text = page.heading();
+    text.push_str(note);
     text.push_str(&page.asks());
     text.push_str(&page.answers());
     text.push_str(&page.datasets());

@@ -132,8 +132,27 @@ impl SignedCovenant {
     }
 
     /// Adds the signature of a party that is in the predecessor alone, or that signs with the root key it had there.
-    pub fn sign_leaving(&mut self, party: &OrgId, key: &SecretKey) {
-        self.add(party, key);
+    ///
+    /// # Errors
+    /// When this document does not follow the predecessor, the party is not in that, or the key is not the party's root key there. One
+    /// signature that does not belong breaks the whole bundle, so none is added without this.
+    pub fn sign_leaving(&mut self, party: &OrgId, key: &SecretKey, predecessor: &Covenant) -> Result<(), Refusal> {
+        let refuse = |reason, why: String| Err(Refusal::new(Stage::Covenant, reason).because(why));
+        let before = match before(&self.document, Some(predecessor)) {
+            Ok(Some(before)) => before,
+            Ok(None) => return refuse(Reason::CovenantBroken, "version 1 has no version before it, so nobody can leave".to_owned()),
+            Err(why) => return refuse(Reason::CovenantBroken, why),
+        };
+        match before.party(party) {
+            None => refuse(Reason::UnknownPeer, format!("{party} is no party of version {}", before.version)),
+            Some(entry) if entry.root_key != Some(key.public()) => {
+                refuse(Reason::IdentityMismatch, format!("this is not the root key of {party} in version {}", before.version))
+            }
+            Some(_) => {
+                self.add(party, key);
+                Ok(())
+            }
+        }
     }
 
     fn add(&mut self, party: &OrgId, key: &SecretKey) {

@@ -101,7 +101,7 @@ mod tests {
         for text in ["geboren 3-4-2011", "2011-04-03", "03/04/11", "op 3 april 2011", "3.4.2011"] {
             assert_eq!(kinds(text), ["date"], "{text}");
         }
-        for text in ["bel 06-12345678", "+31 6 1234 5678", "(026) 123 45 67", "0261234567"] {
+        for text in ["bel 06-00000001", "+31 6 0000 0001", "(026) 000 00 01", "0260000001"] {
             assert_eq!(kinds(text), ["telephone"], "{text}");
         }
     }

@@ -89,11 +89,13 @@ impl FileDropDoor {
             Outcome::Done(request, answer) => {
                 self.settle_done(name, hash, self.adapter.answer(request, &answer)).await?;
                 scanned.done += 1;
+                self.status.worked();
             }
             Outcome::Refused(rejection) => {
                 tracing::warn!(request = ?rejection.request, reason = rejection.refusals[0].reason.code(), "file drop: command refused");
                 self.settle_refused(name, hash, &rejection).await?;
                 scanned.refused += 1;
+                self.status.worked();
             }
             Outcome::Waiting(request, refusal) => {
                 self.say_waiting(name, request, &refusal).await?;

@@ -46,6 +46,7 @@ impl FileDropDoor {
         let mut cursor = known.unwrap_or_default();
         let mut told = 0;
         loop {
+            self.status.waiting(unread + told);
             if unread + told >= self.config.unread_notices {
                 return Err(Stalled::Unread(unread + told));
             }
@@ -87,7 +88,9 @@ impl FileDropDoor {
     async fn put(&self, notice: &Notice) -> io::Result<()> {
         let document = self.adapter.render(notice);
         let notices = self.folders.notices.clone();
-        blocking(move || folder::write(&notices, &document.name, &document.bytes)).await
+        blocking(move || folder::write(&notices, &document.name, &document.bytes)).await?;
+        self.status.worked();
+        Ok(())
     }
 
     /// Events were removed before they were told: the system is told that it must compare, once, under a name that does not change.

@@ -20,6 +20,8 @@ use crate::desk::Reply;
 use crate::store::{EventRow, NewEvent, StoreError};
 
 const CASE: &str = "0198f2c4-6d1e-7a53-9c2b-4e1f7d0a8b36";
+/// When everything happens.
+const NOW: &str = "2026-11-22T02:15:00Z";
 const HANDOVER: &str = "0198f2c4-6d1e-7a53-9c2b-4e1f7d0a8b37";
 
 /// A desk that remembers what it executed, and says no when told to.
@@ -132,11 +134,12 @@ struct Kit {
     root: TempDir,
     desk: Arc<FakeDesk>,
     feed: Arc<FakeFeed>,
+    status: Arc<AdapterStatus>,
 }
 
 impl Kit {
     fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), desk: Arc::default(), feed: Arc::new(FakeFeed::new()) }
+        Self { root: tempfile::tempdir().unwrap(), desk: Arc::default(), feed: Arc::new(FakeFeed::new()), status: status() }
     }
 
     fn config(&self) -> Config {
@@ -152,7 +155,14 @@ impl Kit {
         let responsible = Actor::parse("skj:1", "K. de Wit", "coördinator").unwrap();
         let profile = Profile { caller: config.caller.clone(), responsible, content };
         let describe = Arc::new(Describer::new(self.desk.clone(), profile));
-        FileDropDoor::open(config, self.desk.clone(), self.feed.clone(), describe).unwrap()
+        FileDropDoor::open(config, self.desk.clone(), self.feed.clone(), describe, self.status.clone()).unwrap()
+    }
+
+    /// Ends when something holds the door up.
+    async fn held_up(&self) {
+        while self.status.view().problem.is_none() {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -362,7 +372,7 @@ async fn a_refused_command_is_set_apart_with_its_reason_in_two_languages() {
         organization: "ura:90000123".parse().unwrap(),
         name: "Crisisdienst".to_owned(),
         line: "24 uur".to_owned(),
-        telephone: "+31850000001".to_owned(),
+        telephone: "+31000000063".to_owned(),
     });
     let door = kit.door_with(config, false);
     kit.drop_file("zaak.json", &open_case(1));
@@ -375,7 +385,7 @@ async fn a_refused_command_is_set_apart_with_its_reason_in_two_languages() {
     assert_eq!(reason["problems"][0]["reason"], "COVENANT_DENIED");
     assert_eq!(reason["problems"][0]["nl"]["sentence"], "Het convenant staat dit niet toe.");
     assert_eq!(reason["problems"][0]["en"]["sentence"], "The covenant does not allow this.");
-    assert_eq!(reason["call"]["telephone"], "+31850000001");
+    assert_eq!(reason["call"]["telephone"], "+31000000063");
     assert_eq!((kit.list("refused"), kit.desk.executed()), (vec!["zaak.json".to_owned(), "zaak.reason.json".to_owned()], 0));
 }
 
@@ -558,9 +568,14 @@ async fn a_folder_has_one_door() {
     let _first = kit.door();
     let describe = Arc::new(Describer::new(kit.desk.clone(), profile(&kit)));
 
-    let second = FileDropDoor::open(kit.config(), kit.desk.clone(), kit.feed.clone(), describe);
+    let second = FileDropDoor::open(kit.config(), kit.desk.clone(), kit.feed.clone(), describe, status());
 
     assert_eq!(second.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
+}
+
+/// A status whose clock stands still.
+fn status() -> Arc<AdapterStatus> {
+    Arc::new(AdapterStatus::new("dossiersysteem", "file-drop", Box::new(|| NOW.parse().unwrap())))
 }
 
 fn profile(kit: &Kit) -> Profile {
@@ -711,6 +726,28 @@ async fn a_running_door_takes_commands_and_stops_when_asked() {
     door.run(kit.desk.busy.notified()).await;
 
     assert_eq!(kit.desk.executed(), 1);
+}
+
+#[tokio::test]
+async fn an_operator_sees_what_waits_when_it_last_worked_and_what_holds_it_up() {
+    let kit = Kit::new();
+    let door = kit.door_with(Config { unread_notices: 1, ..kit.config() }, false);
+    assert_eq!((kit.status.view().waiting, kit.status.view().active, kit.status.view().problem), (0, None, None));
+
+    kit.feed.happens(1, "handover.offered", &handover());
+    door.run(kit.held_up()).await;
+
+    let held_up = kit.status.view();
+    assert_eq!((held_up.name.as_str(), held_up.kind.as_str()), ("dossiersysteem", "file-drop"));
+    assert_eq!((held_up.waiting, held_up.active), (1, Some(NOW.parse().unwrap())));
+    assert_eq!(held_up.problem.as_deref(), Some("telling notices: 1 notices wait to be read"));
+
+    for name in kit.list("out/notices") {
+        fs::remove_file(kit.path("out/notices").join(name)).unwrap();
+    }
+    kit.feed.happens(2, "handover.withdrawn", &handover());
+    door.run(kit.held_up()).await;
+    assert_eq!(kit.list("out/notices").len(), 1, "it went on, and is held up by the next");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use schakel_domain::id::OrgId;
 use schakel_domain::refusal::Lang;
 use serde_json::json;
 
-use super::{RootKey, bundle, document, predecessors, problems};
+use super::{RootKey, bundle, document, predecessors, unsound};
 use crate::cli::files::{PUBLIC, read, replace, write_new};
 use crate::cli::{Failure, Report};
 use crate::config::keys::{read_private, read_public};
@@ -17,10 +17,7 @@ use crate::config::keys::{read_private, read_public};
 pub(super) fn new(from: &Path, keys: &[RootKey], predecessor: Option<&Path>, out: &Path, lang: Lang) -> Result<Report, Failure> {
     let mut document = match document(from)? {
         Ok(document) => document,
-        Err(found) => {
-            let (text, rows) = problems(&found, lang);
-            return Ok(Report::new(text, json!({ "problems": rows })).wrong_if(true));
-        }
+        Err(found) => return Ok(unsound(&found, lang)),
     };
     for RootKey { org, file } in keys {
         let key = read_public(file).map_err(Failure::new)?;
@@ -33,8 +30,7 @@ pub(super) fn new(from: &Path, keys: &[RootKey], predecessor: Option<&Path>, out
     }
     let found = check(&document);
     if !found.is_empty() {
-        let (text, rows) = problems(&found, lang);
-        return Ok(Report::new(text, json!({ "problems": rows })).wrong_if(true));
+        return Ok(unsound(&found, lang));
     }
     let (hash, version, parties) = (document.hash(), document.version, document.parties.len());
     write_new(out, SignedCovenant::unsigned(document).to_json().as_bytes(), PUBLIC)?;
@@ -44,14 +40,15 @@ pub(super) fn new(from: &Path, keys: &[RootKey], predecessor: Option<&Path>, out
     Ok(Report::new(text, json!({ "file": out, "version": version, "parties": parties, "sha256": hash })))
 }
 
-pub(super) fn sign(path: &Path, org: &OrgId, key: &Path, leaving: bool) -> Result<Report, Failure> {
+/// Signs as a party of this version, or, with earlier versions, as one of the last of those.
+pub(super) fn sign(path: &Path, org: &OrgId, key: &Path, earlier: &[PathBuf]) -> Result<Report, Failure> {
     let mut signed = bundle(path)?;
     let key = read_private(key).map_err(Failure::new)?;
-    if leaving {
-        signed.sign_leaving(org, &key);
-    } else {
-        signed.sign(org, &key).map_err(|refusal| Failure::from(refusal).about(path))?;
-    }
+    let added = match predecessors(earlier)? {
+        Some(before) => signed.sign_leaving(org, &key, &before),
+        None => signed.sign(org, &key),
+    };
+    added.map_err(|refusal| Failure::from(refusal).about(path))?;
     replace(path, signed.to_json().as_bytes())?;
 
     let document = &signed.document;
@@ -76,11 +73,11 @@ pub(super) fn verify(path: &Path, earlier: &[PathBuf]) -> Result<Report, Failure
         data["version"] = json!(signed.document.version);
         data["in_force_from"] = json!(signed.document.in_force_from);
     }
+    data["standing"] = json!(standing(&covenant));
     let fine = match covenant.standing() {
         Standing::InForce => {
             let from = covenant.signed().map(|signed| signed.document.in_force_from.to_string()).unwrap_or_default();
             let _ = writeln!(text, "√ signed by everybody who must; it applies from {from}");
-            data["standing"] = json!("in-force");
             true
         }
         Standing::Waiting { missing } => {
@@ -88,18 +85,28 @@ pub(super) fn verify(path: &Path, earlier: &[PathBuf]) -> Result<Report, Failure
                 let name = covenant.signed().map_or(id.as_str(), |signed| signed.document.party_name(id));
                 let _ = writeln!(text, "× not yet signed by {name} ({id})");
             }
-            data["standing"] = json!("waiting");
             data["missing"] = json!(missing);
             false
         }
         Standing::Broken { why } => {
             let _ = writeln!(text, "× broken: {why}. Nobody may ask anything under it; fetch the signed version again from a party.");
-            data["standing"] = json!("broken");
             data["why"] = json!(why);
             false
         }
     };
     Ok(Report::new(text, data).wrong_if(!fine))
+}
+
+/// Of a covenant of which nothing applies.
+pub(super) const BROKEN: &str = "broken";
+
+/// Whether it binds, for programs.
+pub(super) fn standing(covenant: &Covenant) -> &'static str {
+    match covenant.standing() {
+        Standing::InForce => "in-force",
+        Standing::Waiting { .. } => "waiting",
+        Standing::Broken { .. } => BROKEN,
+    }
 }
 
 fn heading(path: &Path, covenant: &Covenant) -> String {

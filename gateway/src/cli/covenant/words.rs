@@ -7,20 +7,36 @@ use schakel_domain::id::OrgId;
 use schakel_domain::refusal::Lang;
 use serde_json::json;
 
-use super::{Source, predecessors, problems};
+use super::life::{BROKEN, standing};
+use super::{Source, predecessors, problems, unsound};
 use crate::cli::{Failure, Report};
 
+/// Exit 3 when nothing of it applies: the covenant is broken, or the organisation is no party of it.
 pub(super) fn explain(path: &Path, org: &OrgId, earlier: &[PathBuf], lang: Lang) -> Result<Report, Failure> {
-    let text = match Source::sound(path)? {
-        Source::Text(document) => covenant::explain_document(&document, org, lang),
-        Source::Bundle(bundle) => covenant::explain(&Covenant::judge(bundle, predecessors(earlier)?.as_ref()), org, lang),
+    let source = match Source::read(path)? {
+        Ok(source) => source,
+        Err(problems) => return Ok(unsound(&problems, lang)),
     };
-    let lines = json!({ "organization": org, "text": text });
-    Ok(Report::new(text, lines))
+    let party = source.document().party(org).is_some();
+    let (text, standing) = match source {
+        Source::Text(_) if !earlier.is_empty() => {
+            return Err(Failure::usage(format_args!("{}: a text was not signed, so earlier versions say nothing of it", path.display())));
+        }
+        Source::Text(document) => (covenant::explain_document(&document, org, lang), "text"),
+        Source::Bundle(bundle) => {
+            let covenant = Covenant::judge(bundle, predecessors(earlier)?.as_ref());
+            (covenant::explain(&covenant, org, lang), standing(&covenant))
+        }
+    };
+    let data = json!({ "organization": org, "party": party, "standing": standing, "text": text });
+    Ok(Report::new(text, data).wrong_if(standing == BROKEN || !party))
 }
 
 pub(super) fn diff(a: &Path, b: &Path, lang: Lang) -> Result<Report, Failure> {
-    let (a, b) = (Source::sound(a)?, Source::sound(b)?);
+    let (a, b) = match (Source::read(a)?, Source::read(b)?) {
+        (Ok(a), Ok(b)) => (a, b),
+        (Err(problems), _) | (_, Err(problems)) => return Ok(unsound(&problems, lang)),
+    };
     let differences = covenant::diff(a.document(), b.document());
     Ok(Report::new(describe(&differences, lang), json!({ "differences": differences })))
 }

@@ -7,6 +7,9 @@ use super::token::Token;
 use crate::cli::{Failure, Globals};
 use crate::tls::{LocalFiles, PeerAddress, channel_local, channel_unix, system_clock};
 
+/// Variable of the environment that names the socket of the admin door.
+const SOCKET: &str = "SCHAKEL_ADMIN_SOCKET";
+
 /// The care door: people and systems that work with cases.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Care {
@@ -27,7 +30,7 @@ pub(in crate::cli) struct Care {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Admin {
     /// Unix socket of the admin door
-    #[arg(long, value_name = "PATH", env = "SCHAKEL_ADMIN_SOCKET")]
+    #[arg(long, value_name = "PATH", env = SOCKET, required_unless_present = "server")]
     socket: Option<PathBuf>,
     /// Or its host and port; then --ca, --cert and --key too
     #[arg(long, value_name = "HOST:PORT", requires = "ca")]
@@ -45,10 +48,10 @@ pub(in crate::cli) struct Admin {
 #[derive(Debug, clap::Args)]
 struct Client {
     /// Client certificate, PEM
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires_all = ["key", "server"])]
     cert: Option<PathBuf>,
     /// Its private key
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE", requires_all = ["cert", "server"])]
     key: Option<PathBuf>,
 }
 
@@ -62,6 +65,11 @@ impl Care {
 impl Admin {
     /// Prepares the call; nothing is sent yet. Within a runtime.
     pub(in crate::cli) fn open(self, globals: &Globals) -> Result<Remote, Failure> {
+        // A socket of the environment is where this operator usually goes; one on the command line contradicts an address.
+        let named = self.socket.as_ref().filter(|socket| std::env::var_os(SOCKET).is_none_or(|usual| usual != socket.as_os_str()));
+        if self.server.is_some() && named.is_some() {
+            return Err(Failure::usage("one admin door: --socket or --server, and not both"));
+        }
         match (self.server, self.ca, self.socket) {
             (Some(server), Some(ca), _) => over_tls(&server, ca, self.client, self.token_file, globals),
             (_, _, Some(socket)) => {
@@ -70,7 +78,7 @@ impl Admin {
                 let channel = channel_unix(socket).map_err(Failure::new)?;
                 Ok(Remote { channel, tap: None, place, token, lang: globals.lang() })
             }
-            _ => Err(Failure::new("name the admin door: --socket PATH, or --server HOST:PORT with --ca, --cert and --key")),
+            _ => Err(Failure::usage("name the admin door: --socket PATH, or --server HOST:PORT with --ca, --cert and --key")),
         }
     }
 }

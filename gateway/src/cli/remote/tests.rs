@@ -67,3 +67,13 @@ fn nothing_from_the_network_steers_the_terminal_and_columns_stand_below_each_oth
 
     assert_eq!(text, "ZK-1      Pro [2J Persona\nZK-22222\n");
 }
+
+#[test]
+fn people_read_the_time_of_their_own_clock_and_programs_that_of_utc() {
+    let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+    let at = prost_types::Timestamp { seconds: 1_795_313_640, nanos: 0 };
+
+    assert_eq!(words::moment_in(Some(&at), &zone), "2026-11-22 03:14:00+01:00");
+    assert_eq!(words::moment_json(Some(&at)), "2026-11-22T02:14:00Z");
+    assert_eq!((words::moment(None), words::moment_json(None)), (String::new(), serde_json::Value::Null));
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 /// A text in which every control character is a blank: names and reasons may come from another organisation.
@@ -10,14 +11,24 @@ pub(in crate::cli) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A moment as `2026-11-22T02:14:00Z`; empty when there is none.
+/// A moment on the clock of this machine, with its distance to UTC: `2026-11-22 03:14:00+01:00`; empty when there is none.
 pub(in crate::cli) fn moment(at: Option<&prost_types::Timestamp>) -> String {
-    at.and_then(|at| Timestamp::from_second(at.seconds).ok()).map(|at| at.to_string()).unwrap_or_default()
+    moment_in(at, &TimeZone::system())
 }
 
-/// The same for programs: absent instead of empty.
+/// The same in some time zone.
+pub(super) fn moment_in(at: Option<&prost_types::Timestamp>, zone: &TimeZone) -> String {
+    let local = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string();
+    instant(at).map(local).unwrap_or_default()
+}
+
+/// A moment for programs, in UTC: `2026-11-22T02:14:00Z`; absent instead of empty.
 pub(in crate::cli) fn moment_json(at: Option<&prost_types::Timestamp>) -> Value {
-    at.map_or(Value::Null, |at| json!(moment(Some(at))))
+    instant(at).map_or(Value::Null, |at| json!(at.to_string()))
+}
+
+fn instant(at: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
+    at.and_then(|at| Timestamp::from_second(at.seconds).ok())
 }
 
 /// A name without its collection: `ura:90000102` of `peers/ura:90000102`.

@@ -9,8 +9,9 @@ use schakel_domain::covenant::{Book, SignedCovenant};
 use schakel_domain::party_record::{MAX_RECORD_BYTES, SignedPartyRecord};
 use schakel_domain::signature::PublicKey;
 
-use super::{Both, Found};
-use crate::config::{bounded, keys};
+use super::{Both, Found, reading};
+use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
+use crate::config::keys;
 
 const COVENANT: Both<'static> = (
     "Haal de ondertekende versie opnieuw op; `schakel covenant verify` zegt wat er niet klopt.",
@@ -32,14 +33,14 @@ impl Found<'_> {
             let read = read(file, MAX_BUNDLE_BYTES)
                 .and_then(|bytes| SignedCovenant::from_json(&bytes).and_then(install).map_err(|e| e.to_string()));
             if let Err(why) = read {
-                self.failed(path, &format!("{}: {why}", file.display()), COVENANT);
+                self.failed(path, &format!("{}: {why}", file.display()), reading(file, COVENANT));
             }
         }
         for (at, file) in config.agreements.records.iter().enumerate() {
             let path = format!("agreements.records[{at}]");
             let read = read(file, MAX_RECORD_BYTES);
             match read.and_then(|bytes| SignedPartyRecord::from_json(&bytes).map_err(|refusal| refusal.to_string())) {
-                Err(why) => self.failed(path, &format!("{}: {why}", file.display()), RECORD),
+                Err(why) => self.failed(path, &format!("{}: {why}", file.display()), reading(file, RECORD)),
                 Ok(signed) if signed.record.org == config.organization => self.own_record(&path, &signed, &ours, now),
                 Ok(signed) => self.record(&path, &signed, &book.root_keys(&signed.record.org, now), now),
             }
@@ -73,7 +74,7 @@ impl Found<'_> {
                 RECORD,
             );
         }
-        let identity = std::fs::read(&config.federation.certificate).ok().and_then(|bytes| profile::identity(&bytes).ok());
+        let identity = read(&config.federation.certificate, MAX_CERTIFICATE_BYTES).ok().and_then(|bytes| profile::identity(&bytes).ok());
         if let Some(identity) = identity {
             let named = signed.record.tls.holds(&identity.spki, &identity.subject.uri());
             self.unless(named, path, ("noemt federation.certificate niet.", "does not name federation.certificate."), RECORD);

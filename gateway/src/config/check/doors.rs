@@ -3,17 +3,14 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use schakel_certs::identity::Subject;
 use schakel_certs::profile;
 use schakel_domain::refusal::Lang;
 
-use super::{Both, Found};
-use crate::config::bounded;
+use super::{Both, Found, reading};
+use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
+use crate::doors::caller;
 use crate::tls::{Files, Material};
-
-/// Largest set of token keys that is read, in bytes.
-const MAX_JWKS_BYTES: usize = 256 << 10;
 
 const TLS_FILES: Both<'static> = (
     "Vraag een certificaat aan met `schakel certs csr`; bij een proef maakt `schakel certs dev` alles.",
@@ -51,20 +48,20 @@ impl Found<'_> {
         let Err(error) = Material::from_files(files) else { return true };
         let text = error.to_string();
         let about = |path: &Path| text.starts_with(&path.display().to_string());
-        let part = if about(&files.key) {
-            "key"
+        let (part, file) = if about(&files.key) {
+            ("key", &files.key)
         } else if about(&files.trust) && !about(&files.certificate) {
-            "trust"
+            ("trust", &files.trust)
         } else {
-            "certificate"
+            ("certificate", &files.certificate)
         };
-        self.failed(format!("{door}.{part}"), &text, TLS_FILES);
+        self.failed(format!("{door}.{part}"), &text, reading(file, TLS_FILES));
         false
     }
 
     /// The certificate peers see: by the profile, and ours.
     fn gateway_certificate(&mut self, file: &Path, now: Timestamp) {
-        let Ok(bytes) = std::fs::read(file) else { return };
+        let Ok(bytes) = bounded::read(file, MAX_CERTIFICATE_BYTES) else { return };
         let path = "federation.certificate";
         for finding in profile::check(&bytes, now) {
             let what = |lang: Lang| format!("{} ({})", finding.what(lang), finding.field);
@@ -91,7 +88,7 @@ impl Found<'_> {
     }
 
     fn dates(&mut self, path: &str, file: &Path, now: Timestamp) {
-        let Ok(bytes) = std::fs::read(file) else { return };
+        let Ok(bytes) = bounded::read(file, MAX_CERTIFICATE_BYTES) else { return };
         let Some((from, until)) = validity(&bytes) else { return };
         if now < from || until < now {
             self.error(
@@ -116,8 +113,9 @@ impl Found<'_> {
         let config = self.config;
         for (door, issuers) in [("care", &config.care.issuers), ("audit", &config.audit.issuers)] {
             for (at, issuer) in issuers.iter().enumerate() {
-                if let Err(why) = jwks(&issuer.jwks) {
-                    self.failed(format!("{door}.issuers[{at}].jwks"), &why, EXPORT);
+                // The very reading of the door: what passes here does not stop the start.
+                if let Err(error) = caller::Issuer::load(&issuer.settings()) {
+                    self.failed(format!("{door}.issuers[{at}].jwks"), &error, reading(&issuer.jwks, EXPORT));
                 }
             }
         }
@@ -129,17 +127,4 @@ fn validity(bytes: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let certificate = pem.parse_x509().ok()?;
     let moment = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
     Some((moment(certificate.validity().not_before)?, moment(certificate.validity().not_after)?))
-}
-
-/// Reads a set of token keys: at least one, and none of them a shared secret.
-fn jwks(path: &Path) -> Result<(), String> {
-    let fail = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let bytes = bounded::read(path, MAX_JWKS_BYTES).map_err(|error| fail(&error))?;
-    let set: JwkSet = serde_json::from_slice(&bytes).map_err(|_| fail(&"not a JWKS"))?;
-    let shared = set.keys.iter().any(|key| matches!(key.algorithm, AlgorithmParameters::OctetKey(_)));
-    match (set.keys.is_empty(), shared) {
-        (true, _) => Err(fail(&"holds no key")),
-        (_, true) => Err(fail(&"holds a shared secret")),
-        _ => Ok(()),
-    }
 }

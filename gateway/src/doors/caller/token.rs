@@ -16,10 +16,14 @@ use schakel_domain::id::Hash;
 use schakel_domain::person::PersonId;
 use serde::Deserialize;
 
+use crate::bounded;
+
 /// Longest token, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 /// How far clocks may differ, in seconds.
 const LEEWAY: u64 = 5;
+/// Largest file of keys, in bytes.
+const MAX_JWKS_BYTES: usize = 256 << 10;
 /// Most roles read from one token.
 const MAX_ROLES: usize = 32;
 /// Longest name, function or client read from a token, in characters.
@@ -80,7 +84,7 @@ impl Issuer {
     /// # Errors
     /// When the file cannot be read, or as [`Issuer::new`].
     pub fn load(config: &IssuerConfig) -> Result<Self, IssuerError> {
-        let text = std::fs::read_to_string(&config.jwks)
+        let text = bounded::read_text(&config.jwks, MAX_JWKS_BYTES)
             .map_err(|error| IssuerError::File { path: config.jwks.clone(), problem: error.to_string() })?;
         Self::new(config, &text).map_err(|error| in_file(error, &config.jwks))
     }

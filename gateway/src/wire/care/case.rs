@@ -61,7 +61,7 @@ fn label(fields: &mut Fields, text: &str, page: Option<&PageOf>) -> Option<Optio
     }
     let read = (text.len() <= 20).then(|| Label::parse(text).ok()).flatten();
     if read.is_none() {
-        fields.wrong("label", "expected a label such as ZK-7F3KM; ask to repeat it");
+        fields.wrong("label", "expected a label such as ZK-7F3KD; ask to repeat it");
     }
     read.map(Some)
 }

@@ -5,7 +5,7 @@ use std::fmt::{Arguments, Display};
 use serde_json::Value;
 
 use super::parts::{Decision, Event, Object, User, UserKind};
-use super::{Entry, EntryError, FORMAT, MAX_OBJECTS, MAX_TEXT, MAX_USERS};
+use super::{Entry, EntryError, FORMAT, MAX_OBJECTS, MAX_SENTENCE, MAX_TEXT, MAX_USERS};
 
 impl Entry {
     pub(super) fn check(&self) -> Result<(), EntryError> {
@@ -71,7 +71,7 @@ impl Object {
 impl Decision {
     fn check(&self) -> Result<(), EntryError> {
         text("decision.rule", &self.rule)?;
-        text("decision.sentence", &self.sentence)?;
+        bounded("decision.sentence", &self.sentence, MAX_SENTENCE, "is longer than 2,560 characters")?;
         optional("decision.purpose", self.purpose.as_deref())?;
         if let Some(covenant) = &self.covenant {
             text("decision.covenant.id", &covenant.id)?;
@@ -100,8 +100,12 @@ fn parts_are_objects(name: &str, value: &Value, parts: &[&str]) -> Result<(), En
 }
 
 fn text(field: impl Display + Copy, value: &str) -> Result<(), EntryError> {
+    bounded(field, value, MAX_TEXT, "is longer than 512 characters")
+}
+
+fn bounded(field: impl Display + Copy, value: &str, most: usize, too_long: &'static str) -> Result<(), EntryError> {
     ensure(!value.is_empty(), field, "is empty")?;
-    ensure(value.chars().count() <= MAX_TEXT, field, "is longer than 512 characters")?;
+    ensure(value.chars().count() <= most, field, too_long)?;
     ensure(!value.chars().any(|c| c < ' ' || c == '\u{7f}'), field, "has control characters")
 }
 

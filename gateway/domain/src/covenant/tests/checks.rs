@@ -101,6 +101,9 @@ fn every_kind_of_mistake_is_found_at_its_place() {
         ("to = [\"ggz-crisis\"]", "to = [\"ggz-crisis\", \"commissioner\"]", "grants[2.1]", "figures only"),
         ("escalation = { to = \"kvk:90000101\"", "escalation = { to = \"kvk:11111111\"", "grants[2.1].escalation", "is no party"),
         ("name = \"Pactum\"", "name = \"\"", "parties[4].name", "is empty"),
+        ("    \"safety\",\n", "", "datasets[consult].protected", "without saying that they are protected"),
+        ("    \"question\",\n", "", "grants[2.1].dataset", "nothing can be asked"),
+        ("    \"advice\",\n", "", "grants[2.1].dataset", "nothing can be asked"),
     ] {
         let problems = broken(from, to);
         let found = problems.iter().any(|problem| problem.path == path && problem.what.en.contains(says));

@@ -43,6 +43,24 @@ fn the_sentence_names_parties_clause_purpose_basis_and_time_in_both_languages() 
 }
 
 #[test]
+fn the_sentence_of_the_longest_covenant_fits_an_entry_of_the_log() {
+    let longest = "ë".repeat(500);
+    let mut document = keyed();
+    document.title = Words { nl: longest.clone(), en: longest.clone() };
+    document.parties.iter_mut().for_each(|party| party.name = longest.clone());
+    document.grants.iter_mut().for_each(|clause| clause.purpose = Words { nl: longest.clone(), en: longest.clone() });
+    assert_eq!(check::first_blocking(&document), None);
+    let covenant = Covenant::judge(signed(document), None);
+
+    let grant = covenant.permits(&question(SEZ, PRO_PERSONA, Act::Consult), night()).into_result().unwrap();
+
+    for lang in [Lang::Nl, Lang::En] {
+        let length = grant.sentence(lang).chars().count();
+        assert!((2_000..=crate::audit::entry::MAX_SENTENCE).contains(&length), "{length}");
+    }
+}
+
+#[test]
 fn who_works_in_the_area_comes_first_and_the_others_fall_in() {
     let ask = Question { municipality: Some("0222".parse().unwrap()), ..question(SEZ, PRO_PERSONA, Act::Consult) };
 

@@ -1,5 +1,6 @@
 use super::document::Change;
 use super::*;
+use crate::signature::Kind;
 
 fn missing(standing: &Standing) -> Vec<&str> {
     match standing {
@@ -78,7 +79,8 @@ fn only_a_party_with_its_own_root_key_can_sign() {
     assert_eq!(reason(bundle.sign(&stranger, &key(&stranger))), Reason::UnknownPeer);
     assert_eq!(reason(SignedCovenant::unsigned(draft()).sign(&org(SEZ), &key(&org(SEZ)))), Reason::CovenantBroken);
 
-    bundle.sign_leaving(&stranger, &key(&stranger));
+    let jws = key(&stranger).sign_detached(Kind::Covenant, &bundle.document.canonical());
+    bundle.signatures.push(signed::PartySignature { party: stranger, jws });
     assert!(why(&Covenant::judge(bundle, None)).contains("not made with a root key of that party"));
 }
 
@@ -179,14 +181,29 @@ fn a_new_root_key_needs_the_old_key_and_the_new_one() {
     let mut bundle = signed_by(document, others.iter().map(OrgId::as_str));
 
     let mut old_only = bundle.clone();
-    old_only.sign_leaving(&org(PACTUM), &key(&org(PACTUM)));
+    old_only.sign_leaving(&org(PACTUM), &key(&org(PACTUM)), &first()).unwrap();
     assert_eq!(missing(&old_only.standing(Some(&first()))), [PACTUM], "the new key has yet to show that it exists");
 
     bundle.sign(&org(PACTUM), &new_key).unwrap();
     assert_eq!(missing(&bundle.standing(Some(&first()))), [PACTUM], "the old key has yet to agree");
 
-    bundle.sign_leaving(&org(PACTUM), &key(&org(PACTUM)));
+    bundle.sign_leaving(&org(PACTUM), &key(&org(PACTUM)), &first()).unwrap();
     assert_eq!(bundle.standing(Some(&first())), Standing::InForce);
+}
+
+#[test]
+fn a_party_leaves_only_a_version_it_was_in_with_the_root_key_it_had_there() {
+    let mut bundle = SignedCovenant::unsigned(next(&keyed(), Change::Ordinary, |_| {}));
+    let before = bundle.clone();
+    let stranger = org("ura:99999999");
+
+    assert_eq!(reason(bundle.sign_leaving(&org(SEZ), &key(&org(G7)), &first())), Reason::IdentityMismatch);
+    assert_eq!(reason(bundle.sign_leaving(&stranger, &key(&stranger), &first())), Reason::UnknownPeer);
+    assert_eq!(reason(SignedCovenant::unsigned(keyed()).sign_leaving(&org(SEZ), &key(&org(SEZ)), &first())), Reason::CovenantBroken);
+    let waiting = Covenant::judge(SignedCovenant::unsigned(keyed()), None);
+    assert_eq!(reason(bundle.sign_leaving(&org(SEZ), &key(&org(SEZ)), &waiting)), Reason::CovenantBroken);
+
+    assert_eq!(bundle, before);
 }
 
 #[test]

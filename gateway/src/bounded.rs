@@ -1,8 +1,12 @@
-//! Reading a file without ever holding more than its bound, whatever the file turns out to be.
+//! BOUNDED: reading a file without ever holding more than its bound, whatever the file turns out to be. Every other way to read a whole file
+//! is forbidden (`tests/architecture/main.rs`): the size that a file has says nothing of what `/dev/zero` or a growing log goes on to give.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+/// Most bytes of a file of certificates, PEM.
+pub(crate) const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
 
 /// The whole file, or an error when it is larger than `most` bytes.
 pub(crate) fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
