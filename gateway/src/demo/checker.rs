@@ -1,11 +1,12 @@
 //! CHECKER: reads what every organisation stored, after the fact, and says whether the rules held at every moment.
 //!
 //! It shares no code with the player and asks no gateway anything: records, messages, events and log entries are read from the stores and
-//! laid beside each other. It knows five things: who had a case when ([`custody`]), that a token moved with proof at both sides
+//! laid beside each other. It knows six things: who had a case when ([`custody`]), who answered a question ([`consultations`]), that a token moved with proof at both sides
 //! ([`transfers`]), that messages arrived once and in order ([`messages`]), that every log holds and tells of it all ([`log`]), and, when
 //! what clients were told is given too, that it was so ([`operations`]). A simulation knows the one order of all commits and gives that as
 //! well: custody is then judged at every instant, without any clock ([`instants`]).
 
+mod consultations;
 mod custody;
 mod history;
 mod instants;
@@ -68,6 +69,7 @@ pub fn check(history: &History) -> Findings {
     let mut violations = Vec::new();
     let transitions = custody::check(history, &mut violations);
     transfers::check(history, &mut violations);
+    consultations::check(history, &mut violations);
     messages::check(history, &mut violations);
     operations::check(history, &mut violations);
     instants::check(history, &mut violations);

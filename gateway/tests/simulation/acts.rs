@@ -36,10 +36,10 @@ pub(crate) async fn something(person: &mut Person) {
         return;
     }
     let case = (*person.dice.pick(&open)).clone();
-    if let Some((offer, pledged)) = awaited(&case) {
-        if person.dice.chance(600) {
-            return receive(person, offer, pledged).await;
-        }
+    if let Some((offer, pledged)) = awaited(&case)
+        && person.dice.chance(600)
+    {
+        return receive(person, offer, pledged).await;
     }
     lead(person, &case).await;
 }
@@ -166,7 +166,7 @@ async fn question(person: &mut Person) {
             CareAct::CancelConsultation { consultation, reason: "niet meer nodig".to_owned() }
         }
         (ConsultationState::Asked, false) if person.dice.chance(700) => {
-            let available = Some(person.world.chronicle.now() + SignedDuration::from_mins(20));
+            let available = Some(person.now() + SignedDuration::from_mins(20));
             CareAct::AcceptConsultation { consultation, available, note: "wij komen".to_owned() }
         }
         (ConsultationState::Asked, false) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use schakel::demo::checker::{Operation, Outcome};
 use schakel::desk::Reply;
 use schakel_domain::caller::{Caller, Role};
@@ -68,6 +69,11 @@ impl Person {
 
     pub(crate) fn settling(&self) -> bool {
         self.world.chronicle.settling.load(Ordering::Relaxed)
+    }
+
+    /// The time by the clock of the organisation.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.world.chronicle.now() + SignedDuration::from_millis(self.node.skew_ms.load(Ordering::Relaxed))
     }
 
     pub(crate) fn me(&self) -> &OrgId {

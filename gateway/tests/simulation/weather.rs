@@ -14,7 +14,9 @@ use crate::world::{ORGS, World, host, org};
 /// How long the weather lasts, by true time.
 pub(crate) const LASTS: Duration = Duration::from_secs(45);
 
-/// How far the clocks go on in a long night: beyond every answer that is waited for.
+/// When hours pass in a long night: while the weather lasts, so that timers fire in it.
+const HOURS_AT: Duration = Duration::from_secs(30);
+/// How far the clocks then go on: beyond every answer that is waited for.
 const HOURS_MS: i64 = 30 * 3_600_000;
 
 /// A line between two gateways.
@@ -36,7 +38,10 @@ pub(crate) struct Weather {
     next: Duration,
     troubles: Vec<(Duration, Trouble)>,
     calm_ms: u64,
+    /// Whether clocks go wrong.
     clocks: bool,
+    /// Hours passed.
+    passed: bool,
 }
 
 impl Weather {
@@ -50,7 +55,7 @@ impl Weather {
             faults.per_thousand.insert(Point::Read, *dice.pick(&[0, 0, 2, 10]));
         }
         let (calm_ms, clocks) = (*dice.pick(&[1_500, 4_000, 8_000]), dice.chance(500));
-        Self { world: Arc::clone(world), dice, next: Duration::ZERO, troubles: Vec::new(), calm_ms, clocks }
+        Self { world: Arc::clone(world), dice, next: Duration::ZERO, troubles: Vec::new(), calm_ms, clocks, passed: false }
     }
 
     /// Lets happen what is due.
@@ -60,6 +65,11 @@ impl Weather {
         self.troubles = lasting;
         for (_, trouble) in over {
             self.ends(sim, trouble);
+        }
+        if self.world.long && !self.passed && now >= HOURS_AT {
+            self.passed = true;
+            self.world.nodes.values().for_each(|node| node.skew_ms.store(HOURS_MS, Ordering::Relaxed));
+            self.say("hours pass");
         }
         if now >= self.next {
             let begun = self.begins(sim);
@@ -79,9 +89,6 @@ impl Weather {
         }
         for node in self.world.nodes.values() {
             node.disk.heal();
-            if self.world.long {
-                node.skew_ms.store(HOURS_MS, Ordering::Relaxed);
-            }
         }
         sim.set_max_message_latency(Duration::from_millis(150));
         self.say("the weather clears up");
@@ -112,7 +119,7 @@ impl Weather {
                 sim.hold(line.0.as_str(), line.1.as_str());
                 Some(Trouble::Held(line))
             }
-            80..90 if self.clocks => {
+            80..90 if self.clocks && !self.passed => {
                 let wrong = *self.dice.pick(&[-3_600_000, -600_000, -2_000, 0, 2_000, 600_000, 3_600_000]);
                 self.world.node(&one).skew_ms.store(wrong, Ordering::Relaxed);
                 self.say(&format!("the clock of {one} is {wrong} ms off"));

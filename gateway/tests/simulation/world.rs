@@ -79,7 +79,7 @@ pub(crate) struct World {
     pub(crate) nodes: BTreeMap<OrgId, Arc<Node>>,
     /// Whether people reclaim by force in this run.
     pub(crate) forces: bool,
-    /// Whether hours pass after the weather, so that every timer becomes due.
+    /// Whether hours pass in this night, so that every timer becomes due.
     pub(crate) long: bool,
     key_file: PathBuf,
 }

@@ -300,6 +300,27 @@ fn what_was_acknowledged_is_done_once_what_was_refused_never_and_what_nobody_kno
     assert_eq!(told(Unknown, None, 1), ["effects-differ"]);
 }
 
+#[test]
+fn a_question_that_two_answer_or_one_that_was_not_assigned_is_seen() {
+    let asked = |helper: Option<u8>, confirmed: &[u8]| {
+        let mut history = handed_over();
+        let phase = helper.map_or_else(|| json!("asking"), |number| json!({ "assigned": org(number) }));
+        let made = Record { id: OFFER.to_owned(), clear: json!({ "side": "sender", "asking": { "requester": { "phase": phase } } }) };
+        history.sides.push(empty(3));
+        history.sides[2].consultations.push(made);
+        for number in confirmed {
+            let clear = json!({ "side": "receiver", "asking": { "candidate": { "phase": "confirmed" } } });
+            history.sides[usize::from(*number) - 1].consultations.push(Record { id: OFFER.to_owned(), clear });
+        }
+        check(&history).violations.into_iter().map(|violation| violation.rule).collect::<Vec<_>>()
+    };
+
+    assert_eq!(asked(Some(1), &[1]), [] as [&str; 0]);
+    assert_eq!(asked(Some(1), &[2]), ["confirmed-unassigned"]);
+    assert_eq!(asked(None, &[1]), ["confirmed-unassigned"]);
+    assert_eq!(asked(Some(2), &[1, 2]), ["two-confirmed"]);
+}
+
 /// Custody with a place and an epoch, at one organisation.
 fn moment(number: u8, place: &str, reign: (u64, u8), step: u64) -> Moment {
     let epoch = json!({ "term": { "counter": reign.0, "org": org(reign.1) }, "step": step });
