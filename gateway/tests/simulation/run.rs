@@ -20,7 +20,7 @@ use crate::world::{World, host, log_key};
 /// How much time passes in one step of the simulation; messages arrive at its beginning.
 const TICK: Duration = Duration::from_millis(100);
 /// Longest until everything is at rest after the weather cleared up.
-const REST: Duration = Duration::from_secs(600);
+const REST: Duration = Duration::from_secs(300);
 /// What follows rest: the last checkpoint is signed, and whatever else still wanted to move does.
 const AFTER: Duration = Duration::from_secs(3);
 
