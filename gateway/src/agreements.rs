@@ -43,6 +43,8 @@ pub struct Held {
     pub records: RecordBook,
     /// Peers with which an operator stopped the traffic, and why.
     pub stopped: BTreeMap<OrgId, String>,
+    /// Which state of the store this is: every change of it, by whichever replica, is one higher.
+    pub generation: u64,
 }
 
 /// The agreements of one gateway.
@@ -70,7 +72,13 @@ impl Agreements {
         self.held.load_full()
     }
 
-    /// Replaces what is held; the desk calls it after the commit.
+    /// Goes on to a newer state of the store; an older one, of a commit that was overtaken, changes nothing.
+    pub fn advance(&self, held: Held) {
+        let held = Arc::new(held);
+        self.held.rcu(|now| Arc::clone(if now.generation < held.generation { &held } else { now }));
+    }
+
+    /// Replaces what is held, whatever it was.
     pub fn replace(&self, held: Held) {
         self.held.store(Arc::new(held));
     }

@@ -257,6 +257,7 @@ fn background(
     adapters: Option<(Arc<AdapterStatus>, FileDropDoor)>,
 ) {
     tasks.spawn(serve::until_stopped(stopped.clone(), link::clock(Arc::clone(desk))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::replicas(Arc::clone(desk))));
     let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { signer.run(sizes).await }));
     tasks.spawn(serve::until_stopped(stopped.clone(), link::outgoing(Arc::clone(desk), Arc::clone(courier))));

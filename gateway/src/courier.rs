@@ -90,6 +90,9 @@ pub trait Outcome: Send + Sync + 'static {
     /// The peer holds a message with a higher number than we ever gave out: we have lost data and must stop deciding. Told again at
     /// every connection for as long as it is so; nothing is sent to this peer meanwhile.
     fn peer_knows_more<'a>(&'a self, peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()>;
+
+    /// The peer holds nothing of ours after this number, though it acknowledged more: it lost data. Those messages are put back to waiting.
+    fn peer_knows_less<'a>(&'a self, peer: &'a OrgId, theirs: u64) -> BoxFuture<'a, Result<(), Refusal>>;
 }
 
 /// What the courier needs.

@@ -4,8 +4,8 @@
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
 //!
 //! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
-//! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `trace` writes the
-//! log entries; `known` joins what came with what was known; `draft` is one commit in the making.
+//! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `outcome` notes
+//! what became of messages; `recovery` is for a gateway that lost data; `trace` writes the log entries; `known` joins what came with what was known; `draft` is one commit in the making.
 
 mod agreements;
 mod case;
@@ -16,20 +16,23 @@ mod handover;
 mod inbound;
 mod known;
 mod operate;
+mod outcome;
 mod read;
 mod record;
+mod recovery;
 mod signals;
 mod trace;
 mod views;
 
 pub use clock::Action;
-pub use operate::Delivered;
+pub use outcome::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
 pub use signals::Signals;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use schakel_domain::audit::entry::Responsible;
@@ -118,8 +121,9 @@ pub struct Desk {
     parts: Parts,
     signals: Arc<Signals>,
     recovering: AtomicBool,
+    /// Timers that this version cannot read, told of.
+    unreadable: Mutex<BTreeSet<String>>,
     incarnation: AtomicU64,
-    agreeing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Desk {
@@ -133,13 +137,7 @@ impl Desk {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let incarnation = AtomicU64::new(parts.incarnation);
-        Self {
-            parts,
-            signals: Arc::new(Signals::default()),
-            recovering: AtomicBool::new(false),
-            incarnation,
-            agreeing: tokio::sync::Mutex::new(()),
-        }
+        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), unreadable: Mutex::default(), incarnation }
     }
 
     /// Executes one command of one known caller.
@@ -148,22 +146,32 @@ impl Desk {
     /// A [`Refusal`]; nothing was changed, and the log says so (except when the log itself cannot be written).
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         let outcome = self.attempts(caller, &command).await;
-        // When the store itself says no there is nowhere to log; a fault of ours is logged like any refusal.
-        if let Err(refusal) = &outcome
-            && (refusal.stage != Stage::Store || refusal.reason == Reason::Internal)
-        {
-            self.refused_command(caller, &command, refusal).await?;
-        }
-        outcome
+        let by = By { caller, actor: Some(command.actor()), second: None };
+        self.logged_when_refused(outcome, by, command.act(), command.about()).await
     }
 
-    /// Logs a refused command with the person who asked and what it was about.
-    async fn refused_command(&self, caller: &Caller, command: &Command, refusal: &Refusal) -> Result<(), Refusal> {
+    /// Logs a refusal with the person who asked and what it was about. When the store itself says no there is nowhere to log; a fault of
+    /// ours is logged like any refusal.
+    async fn logged_when_refused<T>(
+        &self,
+        outcome: Result<T, Refusal>,
+        by: By<'_>,
+        act: Act,
+        about: Option<(&'static str, String)>,
+    ) -> Result<T, Refusal> {
+        match outcome {
+            Err(refusal) if refusal.stage != Stage::Store || refusal.reason == Reason::Internal => {
+                self.log_refusal(by, act, about, &refusal).await?;
+                Err(refusal)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn log_refusal(&self, by: By<'_>, act: Act, about: Option<(&'static str, String)>, refusal: &Refusal) -> Result<(), Refusal> {
         let mut draft = Draft::new(self);
-        let by = By { caller, actor: command.actor(), second: None };
-        let about = command.about();
         let case = about.as_ref().filter(|(kind, _)| *kind == "case").map(|(_, id)| id.clone());
-        let entry = self.denial_of(by, command.act(), about, refusal, draft.now);
+        let entry = self.denial_of(by, act, about, refusal, draft.now);
         let logged = match draft.log(&entry, case, None) {
             Ok(()) => draft.commit().await.map(drop),
             Err(stop) => Err(stop),
@@ -176,13 +184,7 @@ impl Desk {
     /// # Errors
     /// `AUDIT_UNAVAILABLE` when the log cannot be written: the caller then hears that instead.
     pub async fn refused(&self, caller: &Caller, act: Act, refusal: &Refusal) -> Result<(), Refusal> {
-        let mut draft = Draft::new(self);
-        let entry = self.denial(caller, act, refusal, draft.now);
-        let logged = match draft.log(&entry, None, None) {
-            Ok(()) => draft.commit().await.map(drop),
-            Err(stop) => Err(stop),
-        };
-        logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
+        self.log_refusal(By { caller, actor: None, second: None }, act, None, refusal).await
     }
 
     /// Wakes for events, outgoing messages and timers.
@@ -227,20 +229,29 @@ impl Desk {
 
     async fn attempts(&self, caller: &Caller, command: &Command) -> Result<Reply, Refusal> {
         caller.may(command.act())?;
+        self.again_and_again(|| self.attempt(caller, command)).await
+    }
+
+    /// Repeats what lost a race with another change, a bounded number of times. Whatever the desk does ends in this loop.
+    async fn again_and_again<T, F, W>(&self, work: W) -> Result<T, Refusal>
+    where
+        W: Fn() -> F,
+        F: Future<Output = Result<T, Stop>>,
+    {
         for _ in 0..ATTEMPTS {
-            match self.attempt(caller, command).await {
-                Ok(reply) => return Ok(reply),
+            match work().await {
+                Ok(done) => return Ok(done),
                 Err(Stop::Refused(refusal)) => return Err(refusal),
                 Err(Stop::Again) => tokio::task::yield_now().await,
             }
         }
+        tracing::error!(attempts = ATTEMPTS, "a record changed again and again");
         Err(Refusal::new(Stage::Store, Reason::StoreUnavailable).because("the record changed again and again"))
     }
 
     async fn attempt(&self, caller: &Caller, command: &Command) -> Result<Reply, Stop> {
         match command {
             Command::Read(read) => self.read(caller, read).await.map(fresh),
-            Command::Operate(act) => self.operate(caller, act, None).await.map(fresh),
             Command::Care(write) => self.care(caller, write).await,
         }
     }

@@ -147,11 +147,13 @@ pub enum OutboxState {
     Delivered,
     /// The peer cannot accept it; a void took its place in the thread.
     Parked,
+    /// Taken back by an operator before it was delivered; a void took its place.
+    Cancelled,
 }
 
 impl OutboxState {
     /// Every state.
-    pub const ALL: [OutboxState; 3] = [OutboxState::Waiting, OutboxState::Delivered, OutboxState::Parked];
+    pub const ALL: [OutboxState; 4] = [OutboxState::Waiting, OutboxState::Delivered, OutboxState::Parked, OutboxState::Cancelled];
 
     /// The number kept in the database; never reused.
     #[must_use]
@@ -160,6 +162,7 @@ impl OutboxState {
             OutboxState::Waiting => 1,
             OutboxState::Delivered => 2,
             OutboxState::Parked => 3,
+            OutboxState::Cancelled => 4,
         }
     }
 
@@ -179,7 +182,7 @@ pub struct OutboxRow {
     pub message: Outgoing,
     /// Where it stands.
     pub state: OutboxState,
-    /// Why it is parked: a reason code.
+    /// Why it is parked or cancelled: a reason code.
     pub reason: Option<String>,
     /// The signature over its batch and its path to the batch root, once delivered or parked: opaque here.
     pub proof: Option<Vec<u8>>,
@@ -196,8 +199,9 @@ pub struct OutboxChange {
     pub peer: OrgId,
     /// Position towards this peer.
     pub number: u64,
-    /// New state. Only `Waiting` messages change; a change of any other is a [`StoreError::Conflict`], except the same state again, which
-    /// changes nothing. A number that was never given out is [`StoreError::Refused`].
+    /// New state. Only `Waiting` messages change, and `Delivered` ones back to `Waiting` when the peer lost them; a change of any other is a
+    /// [`StoreError::Conflict`], except the same state again, which changes nothing. A number that was never given out is
+    /// [`StoreError::Refused`].
     pub state: OutboxState,
     /// Reason code, for parked and cancelled.
     pub reason: Option<String>,
@@ -325,6 +329,9 @@ pub struct Commit {
     pub send: Vec<Outgoing>,
     /// Changes of messages sent before.
     pub outbox: Vec<OutboxChange>,
+    /// Numbers towards peers that are never given out, up to and including these: the peer holds messages of ours under them that this
+    /// store lacks. A number that was passed already changes nothing.
+    pub skip: Vec<(OrgId, u64)>,
     /// Entries for the log, in order.
     pub entries: Vec<NewEntry>,
     /// Events, in order.

@@ -7,5 +7,7 @@
 mod kit;
 #[path = "region/remote_cli.rs"]
 mod remote_cli;
+#[path = "region/starts.rs"]
+mod starts;
 #[path = "region/two_gateways.rs"]
 mod two_gateways;

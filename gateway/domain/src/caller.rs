@@ -186,6 +186,7 @@ acts! {
     ReplayMessage "replay-message" Operate;
     StopPeer "stop-peer" Operate;
     ResumePeer "resume-peer" Operate;
+    EndRecovery "end-recovery" Operate;
     ReadAdapters "read-adapters" Operate;
     Receive "receive" Federation;
     ExchangeDocuments "exchange-documents" Federation;

@@ -35,15 +35,13 @@ pub struct Seen<T> {
     pub version: u64,
 }
 
-/// One thing asked.
+/// One thing asked of the desk about care. What operators do is an [`Operation`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// A write by a person, or by a system on a person's behalf.
     Care(Write<CareAct>),
     /// A read of care data; it is logged before it is answered.
     Read(ReadAct),
-    /// A write by an operator.
-    Operate(OperateAct),
 }
 
 /// Writes of care.
@@ -310,6 +308,11 @@ pub enum OperateAct {
         /// The peer.
         peer: OrgId,
     },
+    /// Declares that what this gateway lost was made good: it decides again.
+    EndRecovery {
+        /// What was done; no client's data.
+        reason: String,
+    },
 }
 
 impl CareAct {
@@ -363,6 +366,7 @@ impl OperateAct {
             OperateAct::Replay { .. } => Act::ReplayMessage,
             OperateAct::Stop { .. } => Act::StopPeer,
             OperateAct::Resume { .. } => Act::ResumePeer,
+            OperateAct::EndRecovery { .. } => Act::EndRecovery,
         }
     }
 }
@@ -374,19 +378,17 @@ impl Command {
         match self {
             Command::Care(write) => write.act.act(),
             Command::Read(read) => read.what.act(),
-            Command::Operate(act) => act.act(),
         }
     }
 }
 
 impl Command {
-    /// The person who answers for it; operators are known by their login instead.
+    /// The person who answers for it.
     #[must_use]
-    pub fn actor(&self) -> Option<&Actor> {
+    pub fn actor(&self) -> &Actor {
         match self {
-            Command::Care(write) => Some(&write.actor),
-            Command::Read(read) => Some(&read.actor),
-            Command::Operate(_) => None,
+            Command::Care(write) => &write.actor,
+            Command::Read(read) => &read.actor,
         }
     }
 
@@ -396,7 +398,6 @@ impl Command {
         match self {
             Command::Care(write) => write.act.about(),
             Command::Read(read) => read.what.about(),
-            Command::Operate(_) => None,
         }
     }
 }

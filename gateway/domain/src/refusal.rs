@@ -205,8 +205,11 @@ reasons! {
         nl: "De schijf is vol: alleen lezen en aannemen kan nog.", "Maak ruimte vrij; bel voor nieuwe vragen.";
         en: "The disk is full: only reading and accepting still work.", "Free space; telephone for new questions.";
     Recovering "RECOVERING" Unavailable
-        nl: "Deze gateway mist eigen berichten die een ander wel heeft, en beslist daarom niets.", "Herstel de nieuwste gegevens; bel intussen.";
-        en: "This gateway lacks messages of its own that a peer has seen, and so decides nothing.", "Restore the newest data; telephone meanwhile.";
+        nl: "Deze gateway mist eigen berichten die een ander wel heeft, en beslist daarom niets.", "Herstel de nieuwste gegevens, of laat een beheerder na overleg met elke partij de herstelstand beëindigen; bel intussen.";
+        en: "This gateway lacks messages of its own that a peer has seen, and so decides nothing.", "Restore the newest data, or have an operator end it after a call with every party; telephone meanwhile.";
+    NotRecovering "NOT_RECOVERING" Precondition
+        nl: "Deze gateway mist geen eigen berichten.", "Er is niets te beëindigen; hij beslist gewoon.";
+        en: "This gateway lacks no messages of its own.", "There is nothing to end; it decides as always.";
     PeerStopped "PEER_STOPPED" Unavailable
         nl: "Het verkeer met deze organisatie is door een beheerder stilgezet.", "Vraag de beheerder naar de reden; bel intussen.";
         en: "Traffic with this organisation was stopped by an operator.", "Ask the operator why; telephone meanwhile.";

@@ -342,6 +342,8 @@ pub enum MessageState {
     Delivered,
     /// The peer cannot accept it.
     Parked,
+    /// Taken back before it was delivered.
+    Cancelled,
 }
 
 /// A message in the outbox, for operators: no content.
@@ -355,7 +357,7 @@ pub struct MessageView {
     pub kind: String,
     /// Where it stands.
     pub state: MessageState,
-    /// Reason code, for parked.
+    /// Reason code, for parked and cancelled.
     pub reason: Option<String>,
     /// Position towards this peer.
     pub number: u64,

@@ -171,6 +171,7 @@ impl Front {
             MessageState::Waiting => OutboxState::Waiting,
             MessageState::Delivered => OutboxState::Delivered,
             MessageState::Parked => OutboxState::Parked,
+            MessageState::Cancelled => OutboxState::Cancelled,
         };
         let rows = self.desk.store().outbox(peer, wanted, after, size).await.map_err(|error| unavailable(&error))?;
         let next = rows.last().map(|row| row.number).filter(|_| rows.len() == size as usize);

@@ -19,6 +19,8 @@ use crate::peers::{Directory, Signer};
 const CLOCK_AGAIN: Duration = Duration::from_secs(5);
 /// The clock looks at least this often, so that a changed system time is noticed.
 const CLOCK_AT_MOST: Duration = Duration::from_secs(60);
+/// Within about this time a replica knows what another one changed.
+const REPLICAS: Duration = Duration::from_secs(1);
 
 /// The two ends of the link.
 pub struct Link {
@@ -97,6 +99,22 @@ pub async fn clock(desk: Arc<Desk>) {
             tracing::error!(refusal = %refusal, "timers could not fire");
             tokio::time::sleep(CLOCK_AGAIN).await;
         }
+    }
+}
+
+/// Notices within a moment what another replica of this gateway changed. A store that cannot be read now is read at the next look; nothing
+/// is committed meanwhile either.
+pub async fn replicas(desk: Arc<Desk>) {
+    let mut failing = false;
+    loop {
+        tokio::time::sleep(REPLICAS).await;
+        let refreshed = desk.refresh().await;
+        if let Err(refusal) = &refreshed
+            && !failing
+        {
+            tracing::warn!(refusal = %refusal, "what other replicas changed could not be read");
+        }
+        failing = refreshed.is_err();
     }
 }
 

@@ -130,6 +130,10 @@ impl courier::Outcome for DeskPort {
             }
         })
     }
+
+    fn peer_knows_less<'a>(&'a self, peer: &'a OrgId, theirs: u64) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(self.desk.knows_less(peer, theirs))
+    }
 }
 
 impl shown::Agreements for DeskPort {

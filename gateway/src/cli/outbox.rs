@@ -101,6 +101,8 @@ enum State {
     Parked,
     /// Durably stored by the peer
     Delivered,
+    /// Taken back before it was delivered
+    Cancelled,
 }
 
 impl State {
@@ -109,6 +111,7 @@ impl State {
             State::Waiting => WireState::Waiting,
             State::Parked => WireState::Parked,
             State::Delivered => WireState::Delivered,
+            State::Cancelled => WireState::Cancelled,
         }
     }
 
@@ -118,6 +121,7 @@ impl State {
             WireState::Waiting => ("waiting", "wacht"),
             WireState::Parked => ("parked", "geparkeerd"),
             WireState::Delivered => ("delivered", "afgeleverd"),
+            WireState::Cancelled => ("cancelled", "teruggenomen"),
             WireState::Unspecified => ("unknown", "onbekend"),
         };
         (code, if lang == Lang::Nl { nl } else { code })

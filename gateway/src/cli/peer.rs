@@ -1,4 +1,4 @@
-//! `schakel peer`: the other organisations' gateways, and the switch that stops the traffic with one of them.
+//! `schakel peer`: the other organisations' gateways, the switch that stops the traffic with one of them, and the end of recovery.
 
 use clap::Subcommand;
 use schakel_domain::id::OrgId;
@@ -46,6 +46,16 @@ enum Command {
         #[command(flatten)]
         key: Key,
     },
+    /// After a restore and a call with every party of an open case: let this gateway decide again
+    EndRecovery {
+        #[command(flatten)]
+        door: Admin,
+        /// What was done to make good what was lost; no data of a client
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        key: Key,
+    },
     /// Resume traffic with an organisation; what waits is sent
     Resume {
         #[command(flatten)]
@@ -72,6 +82,14 @@ pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
                 let request = wire::StopPeerRequest { name: names::peer(&peer), request_id: request_id.clone(), reason };
                 remote.answer(service(&remote).stop_peer(remote.request(request)?)).await?;
                 after(&remote, &peer, &request_id).await
+            }
+            Command::EndRecovery { door, reason, key } => {
+                let (remote, request_id) = (door.open(globals)?, key.take());
+                let request = wire::EndRecoveryRequest { request_id: request_id.clone(), reason };
+                remote.answer(service(&remote).end_recovery(remote.request(request)?)).await?;
+                let nl = remote.lang() == Lang::Nl;
+                let said = if nl { "deze gateway beslist weer\n" } else { "this gateway decides again\n" };
+                Ok(Report::new(said.to_owned(), json!({ "recovering": false, "request_id": request_id })))
             }
             Command::Resume { door, peer, key } => {
                 let (remote, request_id) = (door.open(globals)?, key.take());

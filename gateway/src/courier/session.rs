@@ -22,7 +22,7 @@ use super::task::{Task, until};
 use super::{Delivered, Dialled, Parked, backoff};
 use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_batch, verify_answers};
 use crate::peers::Peer;
-use crate::store::OutboxRow;
+use crate::store::{OutboxRow, OutboxState};
 use crate::wire::status::to_refusal;
 
 /// Longest wait for connection, Welcome and each comparison of documents.
@@ -35,6 +35,8 @@ const IDLE: Duration = Duration::from_secs(30);
 const WINDOW: usize = 4;
 /// Documents are compared again at a connection made this long after the last time.
 const SYNC_EVERY: Duration = Duration::from_secs(600);
+/// What a peer lost is sent again at most once in this time.
+const LOST_AGAIN: Duration = Duration::from_secs(3_600);
 /// Size of an acknowledgement, in bytes.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
@@ -142,6 +144,7 @@ async fn open(task: &mut Task, dialled: Dialled) -> Result<Session<'_>, Fault> {
         return Err(Fault::Broken("expected a Welcome"));
     };
     compare(task, &org, welcome.highest_number).await?;
+    send_lost_again(task, &org, welcome.highest_number).await?;
     let theirs = Parties { sender: org, receiver: us, incarnation: welcome.incarnation };
     Ok(Session { task, dialled, requests, answers, ours, theirs, under_way: VecDeque::new(), page: VecDeque::new() })
 }
@@ -155,6 +158,20 @@ async fn compare(task: &Task, org: &OrgId, theirs: u64) -> Result<(), Fault> {
     }
     task.ports.outcome.peer_knows_more(org, theirs, ours).await;
     Err(Fault::Ahead { theirs, ours })
+}
+
+/// Whether the peer lacks what it acknowledged, as after the restore of an old backup: it would wait for ever for what comes before the
+/// next message of a thread. Not time and again: a peer that says so at every connection is mistaken, or lies.
+async fn send_lost_again(task: &mut Task, org: &OrgId, theirs: u64) -> Result<(), Fault> {
+    let lost = task.ports.store.outbox(org, OutboxState::Delivered, theirs, 1).await.map_err(|error| Fault::Own(error.to_string()))?;
+    if lost.is_empty() || task.sent_lost.is_some_and(|at| at.elapsed() < LOST_AGAIN) {
+        return Ok(());
+    }
+    task.ports.outcome.peer_knows_less(org, theirs).await.map_err(|refusal| Fault::Own(refusal.to_string()))?;
+    task.sent_lost = Some(Instant::now());
+    task.line.restart();
+    task.shared.hear(|bells| bells.work = true);
+    Ok(())
 }
 
 async fn send(requests: &mpsc::Sender<pb::ExchangeRequest>, request: pb::exchange_request::Request) -> Result<(), Fault> {

@@ -27,6 +27,8 @@ pub(super) struct Task {
     pub(super) greeted: bool,
     /// When documents were last compared.
     pub(super) synced: Option<Instant>,
+    /// When what the peer had lost was last sent again.
+    pub(super) sent_lost: Option<Instant>,
 }
 
 /// Runs until it is aborted. A panic, which is a fault of ours, ends one life and not the link.
@@ -40,6 +42,7 @@ pub(super) async fn live(ports: Arc<Ports>, org: OrgId, shared: Arc<Shared>) {
             attempts: 0,
             greeted: false,
             synced: None,
+            sent_lost: None,
         };
         // What it borrows is made anew for the next life, and the store is whole after every commit.
         if std::panic::AssertUnwindSafe(task.run()).catch_unwind().await.is_ok() {

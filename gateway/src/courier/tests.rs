@@ -225,6 +225,27 @@ async fn a_peer_that_has_seen_more_than_we_hold_is_reported_and_sent_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_lost_what_it_acknowledged_gets_it_again_in_order_and_not_at_every_connection() {
+    let network = Arc::new(Network::default());
+    let (a, b) = pair(&network);
+    a.send(&messages(5, 1)).await;
+    a.told(|told| told.delivered.len() == 5).await;
+    drop(b);
+
+    let restored = gateway(&network, 2, Options::default());
+    restored.directory.put(org(1), peer(1));
+    network.cut();
+    a.send(&[message(1, 2, 1, 6)]).await;
+    a.told(|told| told.delivered.len() == 11).await;
+
+    assert_eq!(in_thread(&restored.desk, 1), [1, 2, 3, 4, 5, 6]);
+    restored.desk.know(|memory| memory.highest.clear());
+    network.cut();
+    a.send(&[message(1, 2, 2, 1)]).await;
+    assert_eq!(a.told(|told| told.delivered.len() == 12).await.knows_less, [0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_asks_every_peer_what_it_has_seen_even_when_nothing_waits() {
     let network = Arc::new(Network::default());
     let (a, b) = pair(&network);

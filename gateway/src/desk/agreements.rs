@@ -1,4 +1,8 @@
-//! Installs covenants and party records: judged, logged and stored in one commit, and only then in force here.
+//! What the replicas of one gateway share: covenants, party records, and with whom traffic is stopped. Judged on what the store holds,
+//! logged and stored in one commit, and only then in force here; another replica sees it at its next [`Desk::refresh`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
@@ -11,18 +15,25 @@ use schakel_domain::signature::PublicKey;
 
 use super::Desk;
 use super::clock::Action;
-use super::draft::{Draft, store_refusal};
+use super::draft::{Draft, Stop, internal, store_refusal};
 use super::trace::By;
 use crate::agreements::Held;
-use crate::store::{Expect, Kind, Page, Record, Store};
+use crate::store::{Kind, Page, Record, Store};
+
+/// Raised by every change of what replicas share.
+const GENERATION: &str = "generation";
+/// Where the stops are kept.
+const STOPS: &str = "stops";
 
 impl Desk {
     /// Reads back what is held. What no longer holds stays in the book as broken, and denies.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the store cannot be read, or the stops in it: without them traffic would go on with a peer that an operator stopped.
     pub async fn read_agreements(store: &dyn Store, me: &OrgId, our_keys: Vec<PublicKey>) -> Result<Held, Refusal> {
         let failed = |error: &_| store_refusal(error);
+        // First: what changes while the rest is read is noticed as a newer generation.
+        let generation = store.record(Kind::Gateway, GENERATION).await.map_err(|error| failed(&error))?;
         let covenants = all(store, Kind::Covenant).await.map_err(|error| failed(&error))?;
         let stored = covenants.iter().filter_map(|record| {
             let (id, version) = record.id.rsplit_once('/')?;
@@ -30,9 +41,77 @@ impl Desk {
         });
         let book = Book::load(me.clone(), our_keys, stored);
         let records = all(store, Kind::PartyRecord).await.map_err(|error| failed(&error))?;
-        let stops = store.record(Kind::Gateway, super::operate::STOPS).await.map_err(|error| failed(&error))?;
-        let stopped = stops.and_then(|record| serde_json::from_str(&record.clear).ok()).unwrap_or_default();
-        Ok(Held { records: restored(&book, &records), book: Some(book), stopped })
+        let stops = store.record(Kind::Gateway, STOPS).await.map_err(|error| failed(&error))?;
+        let stopped = stops.map_or_else(|| Ok(BTreeMap::new()), |record| serde_json::from_str(&record.clear)).map_err(|error| {
+            tracing::error!(%error, "the stops of peers cannot be read");
+            Refusal::new(Stage::Store, Reason::Internal).because("the stops of peers cannot be read")
+        })?;
+        let generation = generation.map_or(0, |record| record.version);
+        Ok(Held { records: restored(&book, &records), book: Some(book), stopped, generation })
+    }
+
+    /// Notices what another replica of this gateway changed: covenants, party records, stops, and whether messages are missing. One cheap
+    /// read when nothing did.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn refresh(&self) -> Result<(), Refusal> {
+        self.again_and_again(|| self.held()).await.map(drop)
+    }
+
+    /// What is held according to the store: judged on this, and committed by [`Desk::commit_shared`], a change never undoes that of another
+    /// replica.
+    pub(super) async fn held(&self) -> Result<Arc<Held>, Stop> {
+        let held = self.parts.agreements.held();
+        let newest = self.parts.store.record(Kind::Gateway, GENERATION).await?.map_or(0, |record| record.version);
+        if newest == held.generation {
+            return Ok(held);
+        }
+        let our_keys = held.book.as_ref().map(|book| book.our_keys().to_vec()).unwrap_or_default();
+        let next = Self::read_agreements(&*self.parts.store, &self.parts.me, our_keys).await?;
+        self.read_recovery().await?;
+        self.parts.agreements.advance(next);
+        self.signals.timers_moved();
+        let next = self.parts.agreements.held();
+        let changed = |org: &&OrgId| held.stopped.get(*org) != next.stopped.get(*org);
+        held.stopped.keys().chain(next.stopped.keys()).filter(changed).for_each(|org| self.signals.retry(org.clone()));
+        Ok(next)
+    }
+
+    /// Commits a change of what replicas share, judged on `held`: a change by anybody else meanwhile is a conflict. `next` is in force here
+    /// after it.
+    pub(super) async fn commit_shared(&self, mut draft: Draft<'_>, held: &Held, next: Held) -> Result<(), Stop> {
+        draft.put_clear(Kind::Gateway, GENERATION, held.generation, false, "{}".to_owned());
+        draft.commit().await?;
+        self.parts.agreements.advance(Held { generation: held.generation + 1, ..next });
+        Ok(())
+    }
+
+    /// Stops or resumes the traffic with a peer.
+    pub(super) async fn set_stop(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId, reason: Option<String>) -> Result<(), Stop> {
+        let held = self.held().await?;
+        let mut stopped = held.stopped.clone();
+        let code = match reason {
+            Some(reason) => {
+                stopped.insert(peer.clone(), reason);
+                EventCode::PeerStopped
+            }
+            None => {
+                stopped.remove(peer);
+                EventCode::PeerResumed
+            }
+        };
+        let version = self.version(Kind::Gateway, STOPS).await?;
+        let clear = serde_json::to_string(&stopped).map_err(|_| internal("writing the stops"))?;
+        draft.put_clear(Kind::Gateway, STOPS, version, false, clear);
+        self.operator_entry(&mut draft, code, caller, Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL), peer)?;
+        self.commit_shared(draft, &held, Held { stopped, ..held.as_ref().clone() }).await?;
+        self.signals.retry(peer.clone());
+        Ok(())
+    }
+
+    async fn version(&self, kind: Kind, id: &str) -> Result<u64, Stop> {
+        Ok(self.parts.store.record(kind, id).await?.map_or(0, |record| record.version))
     }
 
     /// Takes a covenant bundle in: a new covenant, the next version, or more signatures. True when something was new.
@@ -41,23 +120,25 @@ impl Desk {
     /// The covenant's own refusal: older, altered, forked, not ours. It is logged; nothing changes.
     pub async fn install_covenant(&self, caller: &Caller, bundle: &[u8]) -> Result<bool, Refusal> {
         may_install(caller, Act::InstallCovenant)?;
-        let _one_at_a_time = self.agreeing.lock().await;
-        let held = self.parts.agreements.held();
+        match self.again_and_again(|| self.judge_covenant(caller, bundle)).await {
+            Err(refusal) if refusal.stage != Stage::Store => {
+                self.refuse_document(caller, EventCode::CovenantRefused, "covenant", refusal).await
+            }
+            done => done,
+        }
+    }
+
+    async fn judge_covenant(&self, caller: &Caller, bundle: &[u8]) -> Result<bool, Stop> {
+        let held = self.held().await?;
         let mut book = held.book.clone().ok_or_else(|| Refusal::new(Stage::Covenant, Reason::CovenantMissing))?;
-        let judged = SignedCovenant::from_json(bundle).and_then(|signed| {
-            let name = (signed.document.id.clone(), signed.document.version);
-            book.install(signed).map(|installed| (name, installed))
-        });
-        let ((id, version), standing) = match judged {
-            Ok((name, Installed::Changed(standing))) => (name, standing),
-            Ok((_, Installed::Unchanged)) => return Ok(false),
-            Err(refusal) => return self.refuse_document(caller, EventCode::CovenantRefused, "covenant", refusal).await,
-        };
-        let text = book.get(&id, version).and_then(|covenant| covenant.signed()).map(SignedCovenant::to_json).unwrap_or_default();
+        let signed = SignedCovenant::from_json(bundle)?;
+        let (id, version) = (signed.document.id.clone(), signed.document.version);
+        let Installed::Changed(standing) = book.install(signed)? else { return Ok(false) };
+        let text = book.get(&id, version).and_then(|covenant| covenant.signed()).map(SignedCovenant::to_json);
+        let text = text.ok_or_else(|| internal("writing a covenant"))?;
         let code = if standing == Standing::InForce { EventCode::CovenantActivated } else { EventCode::CovenantSigned };
-        let name = format!("{id}/{version}");
-        self.keep_document(caller, Kind::Covenant, &name, text, code, "covenant.installed", &[]).await?;
-        self.parts.agreements.replace(Held { book: Some(book), ..held.as_ref().clone() });
+        let draft = self.document(caller, Kind::Covenant, &format!("{id}/{version}"), text, code).await?;
+        self.commit_shared(draft, &held, Held { book: Some(book), ..held.as_ref().clone() }).await?;
         Ok(true)
     }
 
@@ -67,72 +148,46 @@ impl Desk {
     /// Why it was refused: older, altered, expired, no party of ours. It is logged; nothing changes.
     pub async fn install_party_record(&self, caller: &Caller, bytes: &[u8]) -> Result<bool, Refusal> {
         may_install(caller, Act::InstallPartyRecord)?;
-        let _one_at_a_time = self.agreeing.lock().await;
-        let held = self.parts.agreements.held();
-        let mut records = held.records.clone();
-        let now = self.now();
-        let keys = |org: &OrgId| held.book.as_ref().map(|book| book.root_keys(org, now)).unwrap_or_default();
-        let judged = SignedPartyRecord::from_json(bytes)
-            .and_then(|signed| accept_under(&mut records, &signed, &keys(&signed.record.org), now).map(|what| (signed, what)));
-        let signed = match judged {
-            Ok((signed, Accepted::Newer)) => signed,
-            Ok((_, _)) => return Ok(false),
-            Err(refusal) => return self.refuse_document(caller, EventCode::PartyRecordRefused, "party-record", refusal).await,
-        };
+        match self.again_and_again(|| self.judge_party_record(caller, bytes)).await {
+            Err(refusal) if refusal.stage != Stage::Store => {
+                self.refuse_document(caller, EventCode::PartyRecordRefused, "party-record", refusal).await
+            }
+            done => done,
+        }
+    }
+
+    async fn judge_party_record(&self, caller: &Caller, bytes: &[u8]) -> Result<bool, Stop> {
+        let held = self.held().await?;
+        let (mut records, now) = (held.records.clone(), self.now());
+        let signed = SignedPartyRecord::from_json(bytes)?;
         let org = signed.record.org.clone();
-        let alarms: Vec<_> = signed.record.alarms().into_iter().filter(|(_, at)| *at > now).collect();
-        let timers: Vec<_> = alarms
-            .iter()
-            .map(|(days, at)| {
-                let action = Action::RecordExpires { org: org.clone(), number: signed.record.number, days: *days };
-                (format!("party-record/{org}/{days}"), *at, action)
-            })
-            .collect();
-        let code = EventCode::PartyRecordAccepted;
-        self.keep_document(caller, Kind::PartyRecord, org.as_str(), signed.to_json(), code, "party-record.installed", &timers).await?;
-        self.parts.agreements.replace(Held { records, ..held.as_ref().clone() });
+        let keys = held.book.as_ref().map(|book| book.root_keys(&org, now)).unwrap_or_default();
+        if accept_under(&mut records, &signed, &keys, now)? != Accepted::Newer {
+            return Ok(false);
+        }
+        let mut draft = self.document(caller, Kind::PartyRecord, org.as_str(), signed.to_json(), EventCode::PartyRecordAccepted).await?;
+        for (days, at) in signed.record.alarms().into_iter().filter(|(_, at)| *at > now) {
+            let action = Action::RecordExpires { org: org.clone(), number: signed.record.number, days };
+            draft.timer(format!("party-record/{org}/{days}"), at, &action);
+        }
+        self.commit_shared(draft, &held, Held { records, ..held.as_ref().clone() }).await?;
         Ok(true)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one private place where a document becomes a commit; naming a struct for it would say no more"
-    )]
-    async fn keep_document(
-        &self,
-        caller: &Caller,
-        kind: Kind,
-        id: &str,
-        text: String,
-        code: EventCode,
-        event: &str,
-        timers: &[(String, jiff::Timestamp, Action)],
-    ) -> Result<(), Refusal> {
-        self.again_and_again(|| async {
-            let mut draft = Draft::new(self);
-            let version = self.parts.store.record(kind, id).await?.map_or(0, |record| record.version);
-            draft.commit.expect.push(Expect { kind, id: id.to_owned(), version });
-            draft.commit.put.push(Record {
-                kind,
-                id: id.to_owned(),
-                version: version + 1,
-                parent: None,
-                open: true,
-                alias: None,
-                clear: text.clone(),
-                sealed: None,
-            });
-            for (name, at, action) in timers {
-                draft.timer(name.clone(), *at, action);
-            }
-            let object = Object::new(if kind == Kind::Covenant { "covenant" } else { "party-record" }, "name", id, NO_PROTOCOL);
-            let decision = Decision::allowed(code.code(), code.words(Lang::Nl));
-            let peer = caller.roles.contains(&Role::Peer).then_some(&caller.organization);
-            self.note(&mut draft, code, By { caller, actor: None, second: None }, object, decision, peer)?;
-            draft.event(event, format!("{}/{id}", if kind == Kind::Covenant { "covenants" } else { "organizations" }), "installed");
-            draft.commit().await.map(drop)
-        })
-        .await
+    /// A draft that keeps a document, logs it and tells of it.
+    async fn document(&self, caller: &Caller, kind: Kind, id: &str, text: String, code: EventCode) -> Result<Draft<'_>, Stop> {
+        let mut draft = Draft::new(self);
+        draft.put_clear(kind, id, self.version(kind, id).await?, true, text);
+        let (object, resource, event) = match kind {
+            Kind::Covenant => ("covenant", format!("covenants/{id}"), "covenant.installed"),
+            _ => ("party-record", format!("organizations/{id}"), "party-record.installed"),
+        };
+        let decision = Decision::allowed(code.code(), code.words(Lang::Nl));
+        let peer = caller.roles.contains(&Role::Peer).then_some(&caller.organization);
+        let by = By { caller, actor: None, second: None };
+        self.note(&mut draft, code, by, Object::new(object, "name", id, NO_PROTOCOL), decision, peer)?;
+        draft.event(event, resource, "installed");
+        Ok(draft)
     }
 
     async fn refuse_document(&self, caller: &Caller, code: EventCode, kind: &str, refusal: Refusal) -> Result<bool, Refusal> {

@@ -2,6 +2,7 @@
 //! no safety rule depends on them.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use jiff::{SignedDuration, Timestamp};
 use schakel_domain::caller::{Caller, Role};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Desk;
 use super::draft::{Draft, Stop};
 use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, HandoverRecord};
-use crate::store::Timer;
+use crate::store::{MAX_ROWS, Timer};
 
 /// A transfer without receipt raises an alarm after this long, and again every [`ALARM_AGAIN`].
 pub(super) const TRANSFER_ALARM: SignedDuration = SignedDuration::from_secs(60);
@@ -20,6 +21,8 @@ pub(super) const TRANSFER_ALARM: SignedDuration = SignedDuration::from_secs(60);
 const ALARM_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// How often an alarm is repeated before people are expected to have acted: a day of alarms.
 const MOST_ALARMS: u32 = 288;
+/// Timers further away are none of the next ones: ten years.
+const FAR: SignedDuration = SignedDuration::from_hours(24 * 3_650);
 /// How many timers fire in one round.
 const ROUND: u32 = 200;
 
@@ -104,6 +107,10 @@ pub(super) fn bid_timer(consultation: ConsultationId) -> String {
     format!("consultation/{consultation}/confirm")
 }
 
+fn read(timer: &Timer) -> Option<Action> {
+    serde_json::from_str(&timer.action).ok()
+}
+
 impl Desk {
     /// Fires every timer that is due. Called before the doors open and whenever the next one is due. One that cannot fire does not
     /// hold back the others.
@@ -115,10 +122,16 @@ impl Desk {
             return Ok(());
         }
         let mut stuck: BTreeMap<String, Refusal> = BTreeMap::new();
+        let mut unread = 0;
         loop {
-            let limit = ROUND.saturating_add(u32::try_from(stuck.len()).unwrap_or(u32::MAX));
+            let limit = ROUND.saturating_add(u32::try_from(stuck.len() + unread).unwrap_or(u32::MAX));
             let mut due = self.parts.store.due(self.now(), limit).await.map_err(|error| super::store_refusal(&error))?;
+            let full = due.len() >= limit.min(MAX_ROWS) as usize;
+            self.set_aside(&mut due, &mut unread).await?;
             due.retain(|timer| !stuck.contains_key(&timer.id));
+            if due.is_empty() && full && limit < MAX_ROWS {
+                continue;
+            }
             if due.is_empty() {
                 return stuck.into_values().next().map_or(Ok(()), Err);
             }
@@ -130,7 +143,32 @@ impl Desk {
         }
     }
 
-    /// The moment of the next timer; none while this gateway decides nothing.
+    /// Leaves alone what this version cannot read: timers of a newer one, to which it may go back. They stay as they are, and people are told
+    /// once in a run of this gateway; they are no reason not to start.
+    async fn set_aside(&self, due: &mut Vec<Timer>, unread: &mut usize) -> Result<(), Refusal> {
+        let (known, unknown) = std::mem::take(due).into_iter().partition(|timer| read(timer).is_some());
+        *due = known;
+        let unknown: Vec<Timer> = unknown;
+        *unread = unknown.len();
+        let new: Vec<String> = {
+            let said = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+            unknown.into_iter().map(|timer| timer.id).filter(|id| !said.contains(id)).collect()
+        };
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.again_and_again(|| async {
+            let mut draft = Draft::new(self);
+            draft.event("gateway.timers-unreadable", "gateway".to_owned(), &format!("{} waiting", new.len()));
+            draft.commit().await.map(drop)
+        })
+        .await?;
+        tracing::error!(timers = ?new, "timers of a newer version cannot be read and wait: go back to that version");
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
+        Ok(())
+    }
+
+    /// The moment of the next timer that this version can read; none while this gateway decides nothing.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -138,40 +176,38 @@ impl Desk {
         if self.recovering() {
             return Ok(None);
         }
-        self.parts.store.next_due().await.map_err(|error| super::store_refusal(&error))
+        let next = self.parts.store.next_due().await.map_err(|error| super::store_refusal(&error))?;
+        if next.is_none_or(|next| next > self.now()) || self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return Ok(next);
+        }
+        let timers = self.parts.store.due(self.now() + FAR, MAX_ROWS).await.map_err(|error| super::store_refusal(&error))?;
+        Ok(timers.iter().find(|timer| read(timer).is_some()).map(|timer| timer.due))
     }
 
     async fn fire(&self, timer: &Timer) -> Result<(), Refusal> {
-        for _ in 0..super::ATTEMPTS {
-            match self.fire_once(timer).await {
-                Ok(()) => return Ok(()),
-                Err(Stop::Refused(refusal)) => return Err(refusal),
-                Err(Stop::Again) => tokio::task::yield_now().await,
-            }
-        }
-        Err(Refusal::new(schakel_domain::refusal::Stage::Store, schakel_domain::refusal::Reason::StoreUnavailable))
+        self.again_and_again(|| self.fire_once(timer)).await
     }
 
     async fn fire_once(&self, timer: &Timer) -> Result<(), Stop> {
         let mut draft = Draft::new(self);
         draft.clear_timer(timer.id.clone());
-        match serde_json::from_str::<Action>(&timer.action) {
-            Ok(Action::HandoverUnanswered { offer }) => self.alarm(&mut draft, offer, "handover.overdue").await?,
-            Ok(Action::TransferUnconfirmed { offer, again }) => {
+        match read(timer) {
+            Some(Action::HandoverUnanswered { offer }) => self.alarm(&mut draft, offer, "handover.overdue").await?,
+            Some(Action::TransferUnconfirmed { offer, again }) => {
                 let next = Action::TransferUnconfirmed { offer, again: again + 1 };
                 self.alarm_again(&mut draft, offer, again, transfer_timer(offer), &next).await?;
             }
-            Ok(Action::TransferAwaited { offer, again }) => {
+            Some(Action::TransferAwaited { offer, again }) => {
                 let next = Action::TransferAwaited { offer, again: again + 1 };
                 self.alarm_again(&mut draft, offer, again, token_timer(offer), &next).await?;
             }
-            Ok(Action::CandidateSilent { consultation, candidate }) => self.candidate_silent(&mut draft, consultation, candidate).await?,
-            Ok(Action::ConsultationOverdue { consultation }) => self.overdue(&mut draft, consultation).await?,
-            Ok(Action::BidUnconfirmed { consultation }) => {
+            Some(Action::CandidateSilent { consultation, candidate }) => self.candidate_silent(&mut draft, consultation, candidate).await?,
+            Some(Action::ConsultationOverdue { consultation }) => self.overdue(&mut draft, consultation).await?,
+            Some(Action::BidUnconfirmed { consultation }) => {
                 self.bid_unconfirmed(&mut draft, consultation).await?;
             }
-            Ok(Action::RecordExpires { org, number, days }) => self.record_expires(&mut draft, &org, number, days),
-            Err(error) => tracing::error!(timer = %timer.id, error = %error, "a timer cannot be read and is removed"),
+            Some(Action::RecordExpires { org, number, days }) => self.record_expires(&mut draft, &org, number, days),
+            None => return Ok(()),
         }
         draft.commit().await.map(drop)
     }

@@ -14,7 +14,9 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::Desk;
 use super::record::{Doc, Links, Shape};
-use crate::store::{Commit, Committed, Expect, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange};
+use crate::store::{
+    Commit, Committed, Expect, Kind, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange,
+};
 
 /// Why an attempt did not end in an answer.
 #[derive(Debug)]
@@ -68,6 +70,9 @@ pub(super) struct Envelope<'a> {
     pub subject: (crate::store::Kind, &'a str),
 }
 
+/// Bytes after which what need not be one commit goes on in another: far below what the store takes at once.
+const LARGE: usize = MAX_COMMIT_BYTES / 4;
+
 /// A command in the making.
 #[derive(Debug)]
 pub(super) struct Draft<'d> {
@@ -76,13 +81,15 @@ pub(super) struct Draft<'d> {
     pub now: Timestamp,
     /// What will be committed.
     pub commit: Commit,
+    /// A part of it could not be written: nothing of it may be.
+    broken: bool,
 }
 
 impl<'d> Draft<'d> {
     /// An empty draft at this moment.
     pub(super) fn new(desk: &'d Desk) -> Self {
         let now = desk.now();
-        Self { desk, now, commit: Commit { at: now, ..Commit::default() } }
+        Self { desk, now, commit: Commit { at: now, ..Commit::default() }, broken: false }
     }
 
     /// A new client key, stored with this draft.
@@ -110,6 +117,13 @@ impl<'d> Draft<'d> {
             sealed: Some(sealed),
         });
         Ok(())
+    }
+
+    /// Writes a record without a sealed part, at the version that was read.
+    pub(super) fn put_clear(&mut self, kind: Kind, id: &str, version: u64, open: bool, clear: String) {
+        let id = id.to_owned();
+        self.commit.expect.push(Expect { kind, id: id.clone(), version });
+        self.commit.put.push(Record { kind, id, version: version + 1, parent: None, open, alias: None, clear, sealed: None });
     }
 
     /// Puts a message in the outbox, at the next place of its thread. Returns its hash.
@@ -144,6 +158,13 @@ impl<'d> Draft<'d> {
         Ok(hash)
     }
 
+    /// Whether it is time to commit this and go on in another draft: one commit has room for this and one more record of the largest kind.
+    pub(super) fn is_large(&self) -> bool {
+        let records = self.commit.put.iter().map(|record| record.clear.len() + record.sealed.as_ref().map_or(0, Vec::len));
+        let proofs = self.commit.outbox.iter().filter_map(|change| change.proof.as_ref()).map(Vec::len);
+        records.chain(proofs).sum::<usize>() > LARGE
+    }
+
     /// Adds an entry to the log.
     pub(super) fn log(&mut self, entry: &Entry, case: Option<String>, salts: Option<Vec<u8>>) -> Result<(), Stop> {
         let bytes = entry.bytes().map_err(|error| {
@@ -162,8 +183,13 @@ impl<'d> Draft<'d> {
 
     /// Sets a timer.
     pub(super) fn timer(&mut self, id: String, due: Timestamp, action: &super::clock::Action) {
-        let action = serde_json::to_string(action).unwrap_or_default();
-        self.commit.timers.push(TimerChange::Set(Timer { id, due, action }));
+        match serde_json::to_string(action) {
+            Ok(action) => self.commit.timers.push(TimerChange::Set(Timer { id, due, action })),
+            Err(error) => {
+                tracing::error!(timer = %id, %error, "a timer cannot be written");
+                self.broken = true;
+            }
+        }
     }
 
     /// Removes a timer.
@@ -174,6 +200,9 @@ impl<'d> Draft<'d> {
     /// Makes it all durable, and wakes whoever waits for messages, events or timers. A commit of which nobody can say whether it was
     /// made wakes them too: what is in the outbox then would wait for the next message to that peer, however long that takes.
     pub(super) async fn commit(self) -> Result<Committed, Stop> {
+        if self.broken {
+            return Err(internal("writing a timer"));
+        }
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
         let timers = !self.commit.timers.is_empty();
         let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await;

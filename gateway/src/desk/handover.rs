@@ -292,10 +292,7 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
         Fact::OfferMade(_) => draft.event("handover.offered", name, "offered"),
         Fact::OfferReceived(_) => draft.event("handover.received", name, "offered"),
         Fact::PledgeReserved(_) => {
-            record.facts.accepted = Some(now);
-            draft.clear_timer(respond_timer(record.offer));
-            let alarm = Action::TransferAwaited { offer: record.offer, again: 0 };
-            draft.timer(token_timer(record.offer), now + super::clock::TRANSFER_ALARM, &alarm);
+            pledged(draft, record);
             draft.event("handover.accepted", name, "accepted");
         }
         Fact::OfferDeclined(_, code) | Fact::PledgeReleased(_, code) => {
@@ -351,6 +348,14 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
         }
         Fact::ContestResolved | Fact::CaseClosed(_) => case.clear.touch(now),
     }
+}
+
+/// We accepted; now the sender's transfer is waited for.
+fn pledged(draft: &mut Draft<'_>, record: &mut HandoverRecord) {
+    record.facts.accepted = Some(draft.now);
+    draft.clear_timer(respond_timer(record.offer));
+    let alarm = Action::TransferAwaited { offer: record.offer, again: 0 };
+    draft.timer(token_timer(record.offer), draft.now + super::clock::TRANSFER_ALARM, &alarm);
 }
 
 /// How an own offer ended, in the word of events and states.

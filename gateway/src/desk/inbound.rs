@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::draft::{Draft, Stop, internal};
 use super::record::{CaseRecord, ConsultationRecord, Doc, Link, Links};
 use super::trace::By;
-use super::{ATTEMPTS, Delivery, Desk, Verdict};
+use super::{Delivery, Desk, Verdict};
 use crate::store::{Expect, InboxRow, Kind, Record};
 
 /// Outcome of a message that took effect.
@@ -86,14 +86,7 @@ impl Desk {
     }
 
     async fn receive_one(&self, caller: &Caller, delivery: &Delivery) -> Verdict {
-        for _ in 0..ATTEMPTS {
-            match self.judge(caller, delivery).await {
-                Ok(verdict) => return verdict,
-                Err(Stop::Again) => tokio::task::yield_now().await,
-                Err(Stop::Refused(refusal)) => return Verdict::Later(refusal),
-            }
-        }
-        Verdict::Later(Refusal::new(Stage::Store, Reason::StoreUnavailable))
+        self.again_and_again(|| self.judge(caller, delivery)).await.unwrap_or_else(Verdict::Later)
     }
 
     /// One try. A refusal of the store is `Later`; a refusal of the rules is committed and final.

@@ -1,4 +1,4 @@
-//! What operators do with messages and peers, and what the courier reports. None of it touches care content.
+//! What operators do with messages and peers. None of it touches care content; what became of messages is noted by `outcome`.
 
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
@@ -6,31 +6,17 @@ use schakel_domain::caller::Caller;
 use schakel_domain::command::{OperateAct, Operation};
 use schakel_domain::custody::Input;
 use schakel_domain::expertise::requester;
-use schakel_domain::id::{CaseId, Hash, MessageId, OrgId};
+use schakel_domain::id::{Hash, MessageId, OrgId};
 use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
 
-use super::case::case_name;
-use super::consultation::consultation_name;
-use super::draft::{Draft, Stop, internal, store_refusal};
-use super::read::handover_name;
-use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
+use super::draft::{Draft, Stop};
+use super::outcome::facts_of;
+use super::record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord};
 use super::trace::By;
 use super::{Desk, Reply};
-use crate::store::{Expect, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Record, Replay};
-
-/// Where the stops are kept.
-pub(super) const STOPS: &str = "stops";
-
-/// Messages of one peer that it holds durably now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    /// Position towards the peer.
-    pub number: u64,
-    /// Encoded proof.
-    pub proof: Vec<u8>,
-}
+use crate::store::{Kind, OutboxRow, OutboxState, Replay};
 
 impl Desk {
     /// Executes an operator's write once per key.
@@ -40,54 +26,41 @@ impl Desk {
     pub async fn operate_once(&self, caller: &Caller, operation: &Operation) -> Result<Reply, Refusal> {
         let act = operation.act.act();
         let done = match caller.may(act) {
-            Ok(()) => self.operate_attempts(caller, operation).await,
+            Ok(()) => self.again_and_again(|| self.operate_attempt(caller, operation)).await,
             Err(refusal) => Err(refusal),
         };
-        if let Err(refusal) = &done
-            && refusal.stage != Stage::Store
-        {
-            self.refused(caller, act, refusal).await?;
-        }
-        done
+        self.logged_when_refused(done, By { caller, actor: None, second: None }, act, None).await
     }
 
-    async fn operate_attempts(&self, caller: &Caller, operation: &Operation) -> Result<Reply, Refusal> {
+    async fn operate_attempt(&self, caller: &Caller, operation: &Operation) -> Result<Reply, Stop> {
         let (scope, request_id) = (operation.act.act().name(), operation.request.to_string());
-        for _ in 0..super::ATTEMPTS {
-            let known = self.parts.store.replay(scope, &request_id).await.map_err(|error| store_refusal(&error))?;
-            if let Some(known) = known {
+        if let Some(known) = self.parts.store.replay(scope, &request_id).await? {
+            if known.body != operation.body {
                 let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
-                return if known.body == operation.body { Ok(Reply { answer: Answer::Done, replayed: true }) } else { Err(reused) };
+                return Err(reused.into());
             }
-            let once = Replay {
-                scope: scope.to_owned(),
-                request_id: request_id.clone(),
-                body: operation.body,
-                outcome: "done".to_owned(),
-                at: self.now(),
-            };
-            match self.operate(caller, &operation.act, Some(once)).await {
-                Ok(answer) => return Ok(Reply { answer, replayed: false }),
-                Err(Stop::Refused(refusal)) => return Err(refusal),
-                Err(Stop::Again) => tokio::task::yield_now().await,
-            }
+            return Ok(Reply { answer: Answer::Done, replayed: true });
         }
-        Err(Refusal::new(Stage::Store, Reason::StoreUnavailable))
+        let (scope, outcome) = (scope.to_owned(), "done".to_owned());
+        let once = Replay { scope, request_id, body: operation.body, outcome, at: self.now() };
+        let answer = self.operate(caller, &operation.act, once).await?;
+        Ok(Reply { answer, replayed: false })
     }
 
-    pub(super) async fn operate(&self, caller: &Caller, act: &OperateAct, once: Option<Replay>) -> Result<Answer, Stop> {
+    async fn operate(&self, caller: &Caller, act: &OperateAct, once: Replay) -> Result<Answer, Stop> {
         let decides = matches!(act, OperateAct::Cancel { .. } | OperateAct::Replay { .. });
         if decides && self.recovering() {
             return Err(Refusal::new(Stage::State, Reason::Recovering).into());
         }
         let mut draft = Draft::new(self);
-        draft.commit.replay = once;
+        draft.commit.replay = Some(once);
         match act {
             OperateAct::Retry { peer } => self.retry(draft, caller, peer).await,
             OperateAct::Cancel { message, reason } => self.cancel(draft, caller, *message, reason).await,
             OperateAct::Replay { message } => self.replay_parked(draft, caller, *message).await,
             OperateAct::Stop { peer, reason } => self.set_stop(draft, caller, peer, Some(reason.clone())).await,
             OperateAct::Resume { peer } => self.set_stop(draft, caller, peer, None).await,
+            OperateAct::EndRecovery { reason } => self.end_recovery(draft, caller, reason).await,
         }?;
         Ok(Answer::Done)
     }
@@ -105,47 +78,19 @@ impl Desk {
         Ok(())
     }
 
-    async fn set_stop(&self, mut draft: Draft<'_>, caller: &Caller, peer: &OrgId, reason: Option<String>) -> Result<(), Stop> {
-        // What is held is replaced whole: a covenant or record that is installed meanwhile must not be lost by it.
-        let _one_at_a_time = self.agreeing.lock().await;
-        let held = self.parts.agreements.held();
-        let mut stopped = held.stopped.clone();
-        let code = match reason {
-            Some(reason) => {
-                stopped.insert(peer.clone(), reason);
-                EventCode::PeerStopped
-            }
-            None => {
-                stopped.remove(peer);
-                EventCode::PeerResumed
-            }
-        };
-        let version = self.parts.store.record(Kind::Gateway, STOPS).await?.map_or(0, |record| record.version);
-        draft.commit.expect.push(Expect { kind: Kind::Gateway, id: STOPS.to_owned(), version });
-        draft.commit.put.push(Record {
-            kind: Kind::Gateway,
-            id: STOPS.to_owned(),
-            version: version + 1,
-            parent: None,
-            open: false,
-            alias: None,
-            clear: serde_json::to_string(&stopped).map_err(|_| internal("writing the stops"))?,
-            sealed: None,
-        });
-        self.operator_entry(&mut draft, code, caller, Object::new("peer", "organization", peer.as_str(), NO_PROTOCOL), peer)?;
-        draft.commit().await?;
-        self.parts.agreements.replace(crate::agreements::Held { stopped, ..held.as_ref().clone() });
-        self.signals.retry(peer.clone());
-        Ok(())
-    }
-
     /// Takes back an offer or question that was not delivered: the protocol's own withdraw or cancel runs, so that both sides end in
-    /// a state the protocol knows.
+    /// a state the protocol knows, and voids take the place of what still waits, so that no dossier leaves for it any more.
     async fn cancel(&self, mut draft: Draft<'_>, caller: &Caller, message: MessageId, reason: &str) -> Result<(), Stop> {
         let row = self.parts.store.sent(message).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound))?;
-        let cancellable = row.state == OutboxState::Waiting && ["propose-handover", "ask"].contains(&row.message.kind.as_str());
-        if !cancellable {
+        let takes_back = |kind: &str| ["propose-handover", "ask"].contains(&kind);
+        if row.state != OutboxState::Waiting || !takes_back(&row.message.kind) {
             return Err(Refusal::new(Stage::State, Reason::NotCancellable).because(format!("a {} message", row.message.kind)).into());
+        }
+        for waiting in self.parts.store.sent_in(&row.message.thread).await? {
+            let same = waiting.message.subject == row.message.subject && takes_back(&waiting.message.kind);
+            if same && waiting.state == OutboxState::Waiting {
+                self.void_instead(&mut draft, &waiting).await?;
+            }
         }
         let by = By { caller, actor: None, second: None };
         match row.message.subject.0 {
@@ -240,177 +185,16 @@ impl Desk {
         }
     }
 
-    fn operator_entry(&self, draft: &mut Draft<'_>, code: EventCode, caller: &Caller, object: Object, peer: &OrgId) -> Result<(), Stop> {
+    pub(super) fn operator_entry(
+        &self,
+        draft: &mut Draft<'_>,
+        code: EventCode,
+        caller: &Caller,
+        object: Object,
+        peer: &OrgId,
+    ) -> Result<(), Stop> {
         let decision = Decision::allowed(format!("role-table:{}", code.code()), "Deze rol mag dit binnen de eigen organisatie.");
         self.note(draft, code, By { caller, actor: None, second: None }, object, decision, Some(peer))
-    }
-
-    /// The courier reports messages that the peer holds durably: the fact *delivered* on what they belong to.
-    ///
-    /// # Errors
-    /// When the store says no; the courier then reports again.
-    pub async fn delivered(&self, peer: &OrgId, messages: Vec<Delivered>) -> Result<(), Refusal> {
-        self.again_and_again(|| self.delivered_once(peer, &messages)).await
-    }
-
-    async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
-        let mut draft = Draft::new(self);
-        let mut handovers: std::collections::BTreeMap<String, Doc<HandoverRecord>> = std::collections::BTreeMap::new();
-        let mut consultations: std::collections::BTreeMap<String, Doc<ConsultationRecord>> = std::collections::BTreeMap::new();
-        for message in messages {
-            let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
-            draft.commit.outbox.push(OutboxChange {
-                peer: peer.clone(),
-                number: message.number,
-                state: OutboxState::Delivered,
-                reason: None,
-                proof: Some(message.proof.clone()),
-            });
-            let id = &row.message.subject.1;
-            match (row.message.subject.0, row.message.kind.as_str()) {
-                (Kind::Handover, "propose-handover") => {
-                    if !handovers.contains_key(id) {
-                        handovers.insert(id.clone(), self.find(id).await?);
-                    }
-                    if let Some(doc) = handovers.get_mut(id) {
-                        doc.clear.facts.delivered.get_or_insert(draft.now);
-                        draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
-                    }
-                }
-                (Kind::Consultation, "ask") => {
-                    if !consultations.contains_key(id) {
-                        consultations.insert(id.clone(), self.find(id).await?);
-                    }
-                    if let Some(doc) = consultations.get_mut(id) {
-                        facts_of(doc, peer).delivered.get_or_insert(draft.now);
-                        draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
-                    }
-                }
-                _ => {}
-            }
-        }
-        if draft.commit.outbox.is_empty() {
-            return Ok(());
-        }
-        for doc in handovers.values() {
-            draft.put(doc).await?;
-        }
-        for doc in consultations.values() {
-            draft.put(doc).await?;
-        }
-        draft.commit().await.map(drop)
-    }
-
-    /// The courier reports a message that the peer cannot accept: it is parked, a void takes its place, and people are alarmed.
-    ///
-    /// # Errors
-    /// When the store says no; the courier then reports again.
-    pub async fn parked(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Refusal> {
-        self.again_and_again(|| self.parked_once(peer, number, reason, proof.clone())).await
-    }
-
-    async fn parked_once(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Stop> {
-        let Some(row) = self.waiting_row(peer, number).await? else { return Ok(()) };
-        let mut draft = Draft::new(self);
-        draft.commit.outbox.push(OutboxChange {
-            peer: peer.clone(),
-            number,
-            state: OutboxState::Parked,
-            reason: Some(reason.to_owned()),
-            proof,
-        });
-        let message = self.sent_message(&row).await?;
-        // A void is refused only when its place was taken after all: then nothing is missing there.
-        if !matches!(message.body, Body::Void { .. }) {
-            self.put_void(&mut draft, &row, &message).await?;
-        }
-        match row.message.subject.0 {
-            Kind::Handover => {
-                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
-                doc.clear.facts.refused = Some(reason.to_owned());
-                draft.event("handover.parked", handover_name(&doc.clear), "parked");
-                draft.put(&doc).await?;
-            }
-            Kind::Consultation => {
-                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
-                facts_of(&mut doc, peer).refused = Some(reason.to_owned());
-                draft.event("consultation.parked", consultation_name(doc.clear.consultation), "parked");
-                draft.put(&doc).await?;
-            }
-            _ => {
-                if let Ok(case) = row.message.thread.parse::<CaseId>() {
-                    draft.event("case.parked", case_name(case), "parked");
-                }
-            }
-        }
-        let clock = self.clock();
-        let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
-        let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
-        self.note(&mut draft, EventCode::OutboxParked, By { caller: &clock, actor: None, second: None }, object, decision, Some(peer))?;
-        draft.commit().await.map(drop)
-    }
-
-    /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
-    async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
-        let void = Message {
-            id: MessageId::new(self.parts.ids.uuid(draft.now)),
-            incarnation: self.incarnation(),
-            sent: draft.now,
-            body: Body::Void { replaces: message.id },
-            ..message.clone()
-        };
-        let bytes = crate::wire::federation::encode(&void);
-        let key = crate::vault::Vault::key_of(&row.message.sealed).map_err(|_| internal("finding the key of a message"))?;
-        draft.commit.send.push(Outgoing {
-            peer: row.message.peer.clone(),
-            message: void.id,
-            thread: void.thread,
-            seq: void.seq,
-            kind: void.body.kind().to_owned(),
-            hash: Hash::sha256(&bytes),
-            sealed: self.seal(key, &bytes).await?,
-            subject: row.message.subject.clone(),
-        });
-        Ok(())
-    }
-
-    /// A peer holds messages of ours that our own store lacks: this gateway stops deciding, and says why.
-    ///
-    /// # Errors
-    /// When the log cannot be written; it stops deciding all the same.
-    pub async fn knows_more(&self, peer: &OrgId, theirs: u64, ours: u64) -> Result<(), Refusal> {
-        if self.recovering.swap(true, std::sync::atomic::Ordering::AcqRel) {
-            return Ok(());
-        }
-        tracing::error!(peer = %peer, theirs, ours, "a peer holds messages of ours that our store lacks: this gateway stops deciding");
-        let mut draft = Draft::new(self);
-        let clock = self.clock();
-        let object = Object::new("gateway", "name", self.parts.gateway.clone(), NO_PROTOCOL);
-        let sentence = format!("{peer} heeft bericht {theirs} van ons; hier is {ours} het hoogste.");
-        let entry = self.note(
-            &mut draft,
-            EventCode::RecoveryEntered,
-            By { caller: &clock, actor: None, second: None },
-            object,
-            Decision::denied(Reason::Recovering.code(), sentence),
-            Some(peer),
-        );
-        draft.event("gateway.recovering", "gateway".to_owned(), "recovering");
-        let done = match entry {
-            Ok(()) => draft.commit().await.map(drop),
-            Err(stop) => Err(stop),
-        };
-        done.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
-    }
-
-    async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {
-        let rows = self.parts.store.outbox(peer, OutboxState::Waiting, number.saturating_sub(1), 1).await?;
-        Ok(rows.into_iter().next().filter(|row| row.number == number))
-    }
-
-    async fn sent_message(&self, row: &OutboxRow) -> Result<Message, Stop> {
-        let bytes = self.unseal(&row.message.sealed).await?;
-        crate::wire::federation::decode(&bytes).map_err(|_| internal("reading a message of our own"))
     }
 
     async fn thread_docs(&self, thread: &str) -> Result<ThreadDoc, Stop> {
@@ -419,32 +203,10 @@ impl Desk {
         }
         Ok(ThreadDoc::Consultation(Box::new(self.find(thread).await?)))
     }
-
-    /// Repeats what lost a race with another change, a bounded number of times.
-    pub(super) async fn again_and_again<F, W>(&self, work: W) -> Result<(), Refusal>
-    where
-        W: Fn() -> F,
-        F: Future<Output = Result<(), Stop>>,
-    {
-        for _ in 0..super::ATTEMPTS {
-            match work().await {
-                Ok(()) => return Ok(()),
-                Err(Stop::Refused(refusal)) => return Err(refusal),
-                Err(Stop::Again) => tokio::task::yield_now().await,
-            }
-        }
-        Err(store_refusal(&crate::store::StoreError::Unavailable("changed again and again".to_owned())))
-    }
 }
 
 /// The record whose counters a thread has.
 enum ThreadDoc {
     Case(Box<Doc<CaseRecord>>),
     Consultation(Box<Doc<ConsultationRecord>>),
-}
-
-/// The facts of a question to one organisation; at a candidate, whose own answers have none, they go nowhere.
-fn facts_of<'a>(doc: &'a mut Doc<ConsultationRecord>, org: &OrgId) -> &'a mut FactTimes {
-    debug_assert!(doc.clear.side == Side::Sender || matches!(doc.clear.asking, Asking::Candidate(_)));
-    &mut doc.clear.candidates.entry(org.clone()).or_default().facts
 }

@@ -2,6 +2,8 @@
 //!
 //! The clear part is what timers, queues and boards need; names, free text and dossiers are only in the sealed part.
 
+mod packed;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -311,6 +313,7 @@ impl Shape for HandoverRecord {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct HandoverSealed {
     /// The package's exact bytes.
+    #[serde(with = "packed")]
     pub package: Vec<u8>,
     /// Who offered.
     pub offered_by: Option<Actor>,
@@ -431,6 +434,7 @@ pub struct ConsultationSealed {
     /// The question.
     pub question: String,
     /// The dossier's exact bytes as they travel; empty when anonymous.
+    #[serde(with = "packed")]
     pub package: Vec<u8>,
     /// Anonymous: age.
     pub age: Option<u8>,

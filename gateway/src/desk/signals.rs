@@ -66,6 +66,11 @@ impl Signals {
         self.outgoing_wake.notify_one();
     }
 
+    /// The clock must look again: timers changed, or whether they may fire.
+    pub(super) fn timers_moved(&self) {
+        self.timers.notify_one();
+    }
+
     /// Tells everybody about a commit.
     pub(super) fn committed(&self, committed: &Committed, peers: Vec<OrgId>, timers: bool) {
         // Commits of one group are answered in any order: the highest counts.

@@ -112,11 +112,13 @@ impl Desk {
         draft.log(&entry, None, None)
     }
 
-    /// Logs that this gateway starts; it fails when the log cannot be written, and the gateway then does not start.
+    /// Logs that this gateway starts, and reads whether it was recovering when it stopped; without either it does not start. To be called
+    /// before anything is decided, the first timer included.
     ///
     /// # Errors
-    /// `AUDIT_UNAVAILABLE`.
+    /// `AUDIT_UNAVAILABLE`, or what is wrong with the store.
     pub async fn started(&self) -> Result<(), Refusal> {
+        self.again_and_again(|| self.read_recovery()).await?;
         self.own_event(EventCode::GatewayStarted).await
     }
 

@@ -86,6 +86,10 @@ impl wire::peer_service_server::PeerService for Service {
     async fn resume_peer(&self, request: Request<wire::ResumePeerRequest>) -> Result<Response<wire::ResumePeerResponse>, Status> {
         self.operate(Method::AdminResumePeer, request, operations::resume).await
     }
+
+    async fn end_recovery(&self, request: Request<wire::EndRecoveryRequest>) -> Result<Response<wire::EndRecoveryResponse>, Status> {
+        self.operate(Method::AdminEndRecovery, request, operations::end_recovery).await
+    }
 }
 
 #[tonic::async_trait]

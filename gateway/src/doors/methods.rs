@@ -66,6 +66,7 @@ pub fn rule(method: Method) -> Rule {
         Method::AdminListPeers => (Act::ReadPeers, Reads),
         Method::AdminStopPeer => (Act::StopPeer, Operates),
         Method::AdminResumePeer => (Act::ResumePeer, Operates),
+        Method::AdminEndRecovery => (Act::EndRecovery, Operates),
         Method::AdminListMessages => (Act::ReadOutbox, Reads),
         Method::AdminRetryPeer => (Act::RetryMessage, Operates),
         Method::AdminCancelMessage => (Act::CancelMessage, Operates),

@@ -40,6 +40,7 @@ macro_rules! store_contract {
             messages_are_numbered_without_gaps_per_peer
             entries_and_events_are_contiguous_under_concurrency
             only_waiting_messages_change_state
+            a_message_the_peer_lost_waits_again_and_a_skipped_number_is_never_given_out
             the_outbox_tells_what_waits_for_whom
             received_messages_come_back_in_order_of_arrival
             timers_fire_in_order_and_move_and_clear
@@ -172,6 +173,7 @@ fn full_commit() -> Commit {
         received: vec![incoming(&peer(2), 20, 4)],
         send: vec![outgoing(&peer(1), 10)],
         outbox: Vec::new(),
+        skip: Vec::new(),
         entries: vec![entry("first", Some("whole")), entry("second", None)],
         events: vec![event("cases/whole")],
         timers: vec![TimerChange::Set(timer("t-1", 60))],
@@ -441,6 +443,30 @@ pub async fn only_waiting_messages_change_state(stores: &dyn Stores) {
     let numbers = |rows: Vec<super::OutboxRow>| rows.into_iter().map(|row| row.number).collect::<Vec<_>>();
     assert_eq!(numbers(store.outbox(&peer(1), OutboxState::Waiting, 0, 10).await.unwrap()), [3]);
     assert_eq!(numbers(store.outbox(&peer(1), OutboxState::Parked, 0, 10).await.unwrap()), [2]);
+}
+
+/// Rule: what was delivered can wait again, for a peer that lost it; numbers that a peer holds of ours and we do not are passed over.
+pub async fn a_message_the_peer_lost_waits_again_and_a_skipped_number_is_never_given_out(stores: &dyn Stores) {
+    let store = stores.fresh().await;
+    let send = |id| Commit { at: at(0), send: vec![outgoing(&peer(1), id)], ..Commit::default() };
+    let change = |state, proof| {
+        let change = OutboxChange { peer: peer(1), number: 1, state, reason: None, proof };
+        Commit { at: at(5), outbox: vec![change], ..Commit::default() }
+    };
+    let skip = |number| Commit { at: at(6), skip: vec![(peer(1), number), (peer(2), 4)], ..Commit::default() };
+    store.commit(send(1)).await.unwrap();
+    store.commit(change(OutboxState::Delivered, Some(vec![4]))).await.unwrap();
+
+    store.commit(change(OutboxState::Waiting, Some(vec![4]))).await.unwrap();
+    store.commit(skip(7)).await.unwrap();
+    store.commit(skip(3)).await.unwrap();
+    store.commit(send(2)).await.unwrap();
+
+    let row = store.sent(message_id(1)).await.unwrap().unwrap();
+    assert_eq!((row.state, row.proof), (OutboxState::Waiting, Some(vec![4])), "the proof that they had it is kept");
+    assert_eq!(store.sent(message_id(2)).await.unwrap().unwrap().number, 8);
+    let seen: Vec<_> = store.outbox_peers().await.unwrap().iter().map(|q| (q.peer.clone(), q.waiting, q.highest)).collect();
+    assert_eq!(seen, [(peer(1), 2, 8), (peer(2), 0, 4)]);
 }
 
 /// Rule: an overview per peer, and each thread in order.

@@ -33,6 +33,7 @@ impl<'a> Wanted<'a> {
             wanted.received.extend(commit.received.iter().map(|m| (&m.peer, m.message)));
             wanted.outbox.extend(commit.outbox.iter().map(|c| (&c.peer, c.number)));
             wanted.peers.extend(commit.received.iter().map(|m| &m.peer).chain(commit.send.iter().map(|m| &m.peer)));
+            wanted.peers.extend(commit.skip.iter().map(|(peer, _)| peer));
         }
         wanted
     }
@@ -101,6 +102,7 @@ impl Plan<'_> {
             + self.events.len()
             + self.timers.len()
             + self.keys.len()
+            + self.peers.len()
     }
 }
 
@@ -140,6 +142,7 @@ fn check_seen(commit: &Commit, seen: &Seen) -> Result<(), StoreError> {
             None => return Err(StoreError::Refused(format!("message {} to {} does not exist", change.number, change.peer))),
             Some(OutboxState::Waiting) => {}
             Some(state) if *state == change.state => {}
+            Some(OutboxState::Delivered) if change.state == OutboxState::Waiting => {}
             Some(state) => return conflict(format!("message {} to {} is {state:?}", change.number, change.peer)),
         }
     }
@@ -176,6 +179,11 @@ fn admit<'a>(commit: &'a Commit, seen: &mut Seen, plan: &mut Plan<'a>) -> Commit
             *state = change.state;
             plan.changed.push((change, commit.at));
         }
+    }
+    for (peer, number) in &commit.skip {
+        let head = seen.peers.entry(peer.clone()).or_default();
+        head.sent = head.sent.max(*number);
+        plan.peers.insert(peer, *head);
     }
     for message in &commit.send {
         seen.messages.insert(message.message);
@@ -267,13 +275,14 @@ fn check_unique(commit: &Commit) -> Result<(), StoreError> {
 }
 
 fn items(commit: &Commit) -> usize {
-    let Commit { expect, put, replay, received, send, outbox, entries, events, timers, keys, at: _, from_reserve: _ } = commit;
+    let Commit { expect, put, replay, received, send, outbox, skip, entries, events, timers, keys, at: _, from_reserve: _ } = commit;
     expect.len()
         + put.len()
         + usize::from(replay.is_some())
         + received.len()
         + send.len()
         + outbox.len()
+        + skip.len()
         + entries.len()
         + events.len()
         + timers.len()
@@ -325,6 +334,7 @@ fn numbers(commit: &Commit) -> impl Iterator<Item = u64> {
         .chain(commit.received.iter().flat_map(|m| [m.number, m.seq]))
         .chain(commit.send.iter().map(|m| m.seq))
         .chain(commit.outbox.iter().map(|c| c.number))
+        .chain(commit.skip.iter().map(|(_, number)| *number))
 }
 
 fn moments(commit: &Commit) -> impl Iterator<Item = Timestamp> {

@@ -3,6 +3,7 @@
 //!
 //! - The connection is lost: what was in flight is answered [`StoreError::Unavailable`] and the next group connects anew. When it was lost
 //!   at COMMIT the outcome is unknown and the text says so; the caller's idempotency record makes trying again safe.
+//! - The writer's task ended by a fault of ours: nothing can be committed any more, and [`Store::fatal`] tells the process to stop.
 //! - The server's disk is full: every commit is [`StoreError::Full`]. Its volume is not ours, so there is no reserve.
 
 mod write;
@@ -175,6 +176,16 @@ impl Store for PostgresStore {
 
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { self.queue()?.ready().await })
+    }
+
+    fn fatal(&self) -> BoxFuture<'_, String> {
+        Box::pin(async {
+            match &self.queue {
+                Some(queue) => queue.ended().await,
+                // Who only reads has no writer that could end.
+                None => std::future::pending().await,
+            }
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

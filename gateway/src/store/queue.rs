@@ -3,6 +3,8 @@
 //! A caller that stops waiting only drops its end of the answer: the commit is written or not, but never half, and a transaction is never
 //! left open. (Measured with sqlx 0.9 on PostgreSQL: a future dropped while it begins a transaction loses acknowledged writes later.)
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +42,7 @@ enum Job {
 #[derive(Debug)]
 pub(super) struct Queue {
     jobs: mpsc::Sender<Job>,
+    closing: AtomicBool,
 }
 
 impl Queue {
@@ -47,7 +50,7 @@ impl Queue {
     pub(super) fn start(writer: impl Writer) -> Self {
         let (jobs, incoming) = mpsc::channel(QUEUE);
         tokio::spawn(run(writer, incoming));
-        Self { jobs }
+        Self { jobs, closing: AtomicBool::new(false) }
     }
 
     pub(super) async fn commit(&self, commit: Commit) -> Answer {
@@ -59,7 +62,17 @@ impl Queue {
         self.ask(Job::Ready).await?
     }
 
+    /// Waits until the writer's task ended by itself, which only a panic makes it do: nothing can be committed any more.
+    pub(super) async fn ended(&self) -> String {
+        self.jobs.closed().await;
+        if self.closing.load(Ordering::Acquire) {
+            return std::future::pending().await;
+        }
+        "the store's writer stopped".to_owned()
+    }
+
     pub(super) async fn close(&self) {
+        self.closing.store(true, Ordering::Release);
         // An error means that it was closed before.
         let _closed = self.ask(Job::Close).await;
     }
@@ -126,5 +139,45 @@ impl Round {
 
     fn has_room(&self) -> bool {
         self.commits.len() < GROUP_COMMITS && self.bytes < GROUP_BYTES && self.ready.len() < GROUP_COMMITS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// Panics over its first group.
+    struct Broken;
+
+    impl Writer for Broken {
+        fn group<'a>(&'a mut self, _commits: &'a [Commit]) -> BoxFuture<'a, Vec<Answer>> {
+            panic!("a fault of ours");
+        }
+
+        fn ready(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn tidy(&mut self, _idle: bool) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn close(self) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_panicked_is_told_of_and_one_that_was_closed_is_not() {
+        let broken = Queue::start(Broken);
+        assert!(broken.ended().now_or_never().is_none());
+        assert!(broken.commit(Commit::default()).await.is_err());
+        assert_eq!(broken.ended().await, "the store's writer stopped");
+
+        let closed = Queue::start(Broken);
+        closed.close().await;
+        assert!(closed.ended().now_or_never().is_none());
     }
 }

@@ -70,6 +70,7 @@ write_requests!(
     wire::ReleaseHandoverRequest,
     schakel_proto::admin::v1::StopPeerRequest,
     schakel_proto::admin::v1::ResumePeerRequest,
+    schakel_proto::admin::v1::EndRecoveryRequest,
     schakel_proto::admin::v1::RetryPeerRequest,
     schakel_proto::admin::v1::CancelMessageRequest,
     schakel_proto::admin::v1::ReplayMessageRequest,

@@ -42,8 +42,9 @@ pub fn list_messages(request: &wire::ListMessagesRequest) -> Result<OperationsRe
         Ok(wire::outbox_message::State::Unspecified | wire::outbox_message::State::Waiting) => Some(MessageState::Waiting),
         Ok(wire::outbox_message::State::Delivered) => Some(MessageState::Delivered),
         Ok(wire::outbox_message::State::Parked) => Some(MessageState::Parked),
+        Ok(wire::outbox_message::State::Cancelled) => Some(MessageState::Cancelled),
         Err(_) => {
-            fields.wrong("state", "expected WAITING, DELIVERED or PARKED");
+            fields.wrong("state", "expected WAITING, DELIVERED, PARKED or CANCELLED");
             None
         }
     };
@@ -71,6 +72,17 @@ pub fn stop(request: &wire::StopPeerRequest, person: &PersonId) -> Result<Operat
 /// Every wrong field.
 pub fn resume(request: &wire::ResumePeerRequest, person: &PersonId) -> Result<Operation, Vec<Refusal>> {
     operation(request, person, |fields| Some(OperateAct::Resume { peer: fields.peer("name", &request.name)? }))
+}
+
+/// Reads that recovery ends.
+///
+/// # Errors
+/// Every wrong field.
+pub fn end_recovery(request: &wire::EndRecoveryRequest, person: &PersonId) -> Result<Operation, Vec<Refusal>> {
+    operation(request, person, |fields| {
+        let reason = fields.text("reason", &request.reason, 1, MAX_NOTE);
+        Some(OperateAct::EndRecovery { reason: reason? })
+    })
 }
 
 /// Reads that a peer is tried now.
@@ -141,6 +153,7 @@ pub fn message_to_wire(view: &MessageView) -> wire::OutboxMessage {
         MessageState::Waiting => wire::outbox_message::State::Waiting,
         MessageState::Delivered => wire::outbox_message::State::Delivered,
         MessageState::Parked => wire::outbox_message::State::Parked,
+        MessageState::Cancelled => wire::outbox_message::State::Cancelled,
     };
     wire::OutboxMessage {
         name: names::message(view.id),

@@ -87,16 +87,22 @@ async fn invariant_4_every_command_passes_the_one_table_of_roles() {
             read(Read::Cases(page())),
             read(Read::Consultations(page())),
             read(Read::Handovers { case: None, page: page() }),
-            Command::Operate(OperateAct::Retry { peer: org(PACTUM) }),
-            Command::Operate(OperateAct::Stop { peer: org(PACTUM), reason: String::new() }),
-            Command::Operate(OperateAct::Replay { message: MessageId::new(Uuid::nil()) }),
         ]
+    };
+    let operations = || {
+        let (retry, stop) = (OperateAct::Retry { peer: org(PACTUM) }, OperateAct::Stop { peer: org(PACTUM), reason: String::new() });
+        [retry, stop, OperateAct::Replay { message: MessageId::new(Uuid::nil()) }].map(operation)
     };
 
     for role in Role::ALL {
         for command in commands() {
             let act = command.act();
             let denied = matches!(sez.desk.handle(&sez.caller(role, Some("local:x")), command).await, Err(refusal) if refusal.reason == Reason::RoleDenied);
+            assert_eq!(denied, !permits(role, act), "{role} {}", act.name());
+        }
+        for operation in operations() {
+            let (caller, act) = (sez.caller(role, Some("local:x")), operation.act.act());
+            let denied = matches!(sez.desk.operate_once(&caller, &operation).await, Err(refusal) if refusal.reason == Reason::RoleDenied);
             assert_eq!(denied, !permits(role, act), "{role} {}", act.name());
         }
     }

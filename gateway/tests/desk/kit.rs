@@ -17,7 +17,7 @@ use schakel::vault::{FileKey, Vault};
 use schakel::wire::federation;
 use schakel_domain::audit::entry::{Entry, Responsible};
 use schakel_domain::caller::{Caller, Role};
-use schakel_domain::command::{About, Ask, CareAct, Command, Offer, OperateAct, Read, ReadAct, Seen, Write};
+use schakel_domain::command::{About, Ask, CareAct, Command, Offer, OperateAct, Operation, Read, ReadAct, Seen, Write};
 use schakel_domain::covenant::{Book, Document, SignedCovenant};
 use schakel_domain::custody::DeclineCode;
 use schakel_domain::dossier::{
@@ -128,7 +128,7 @@ fn held(of: &OrgId) -> Held {
             let signed = record(&party.id, 1, "2027-06-01T00:00:00Z").sign(&root(&party.id)).unwrap();
             records.accept(signed, &party.id, &root(&party.id).public(), NIGHT.parse().unwrap()).unwrap();
         }
-        Held { book: Some(book), records, stopped: BTreeMap::new() }
+        Held { book: Some(book), records, ..Held::default() }
     };
     all.entry(of.clone()).or_insert_with(make).clone()
 }
@@ -270,6 +270,25 @@ impl Gateway {
         Self::with(self.me.clone(), store, Some(copy), agreements, clock, folder, self.restarts + 1)
     }
 
+    /// Another replica of this gateway: the same store, everything else its own.
+    pub(crate) async fn replica(&self) -> Gateway {
+        let held = Desk::read_agreements(&*self.store, &self.me, vec![root(&self.me).public()]).await.unwrap();
+        let agreements = Arc::new(Agreements::new(self.me.clone(), held));
+        let (store, memory) = (Arc::clone(&self.store), self.memory.clone());
+        Self::with(self.me.clone(), store, memory, agreements, self.clock.clone(), Arc::clone(&self.folder), self.restarts + 100)
+    }
+
+    /// What this gateway keeps in memory, as it is now.
+    pub(crate) fn backup(&self) -> Arc<MemoryStore> {
+        self.memory.as_ref().unwrap().restarted()
+    }
+
+    /// Starts again from an older backup.
+    pub(crate) async fn restore(&mut self, backup: Arc<MemoryStore>) {
+        self.memory = Some(backup);
+        self.restart().await;
+    }
+
     /// Where a SQLite gateway keeps its data.
     pub(crate) fn database(&self) -> std::path::PathBuf {
         self.folder.path().join("schakel.db")
@@ -320,7 +339,7 @@ impl Gateway {
     }
 
     pub(crate) async fn operate(&self, act: OperateAct) -> Result<(), Refusal> {
-        self.desk.handle(&self.operator(), Command::Operate(act)).await.map(drop)
+        self.desk.operate_once(&self.operator(), &operation(act)).await.map(drop)
     }
 
     pub(crate) async fn open(&self, dossier: Dossier) -> CaseView {
@@ -656,10 +675,19 @@ fn folder() -> Arc<tempfile::TempDir> {
 
 /// A write under a key of its own.
 pub(crate) fn write(act: CareAct) -> Write<CareAct> {
+    Write { request: request_id(), body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor("w-1"), act }
+}
+
+fn request_id() -> RequestId {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let request = RequestId::new(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)));
-    Write { request, body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor("w-1"), act }
+    RequestId::new(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)))
+}
+
+/// An operator's write under a key of its own.
+pub(crate) fn operation(act: OperateAct) -> Operation {
+    let (request, body) = (request_id(), Hash::sha256(format!("{act:?}").as_bytes()));
+    Operation { request, body, person: PersonId::parse("local:o-1").unwrap(), act }
 }
 
 pub(crate) fn actor(person: &str) -> Actor {

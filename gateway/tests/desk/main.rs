@@ -4,6 +4,7 @@
 
 mod access;
 mod agreed;
+mod backlog;
 mod commands;
 mod consultations;
 mod handovers;
@@ -11,6 +12,8 @@ mod incomplete;
 mod invariants;
 mod kit;
 mod operators;
+mod replicas;
+mod restored;
 mod schedules;
 mod secrets;
 mod unanswered;

@@ -19,7 +19,7 @@ fn stop(region: &Region) -> impl Future<Output = ()> {
     let (operator, reason) = (region.at(PACTUM).operator(), "storing".to_owned());
     async move {
         let act = OperateAct::Stop { peer: org(SEZ), reason };
-        pactum.handle(&operator, schakel_domain::command::Command::Operate(act)).await.unwrap();
+        pactum.operate_once(&operator, &operation(act)).await.unwrap();
     }
 }
 
@@ -155,9 +155,38 @@ async fn only_an_offer_or_question_that_was_not_delivered_is_cancelled_by_the_pr
     assert_eq!(sez.consultation(asked).await.state, ConsultationState::Cancelled);
     let release = rows(&region, SEZ, PRO_PERSONA, OutboxState::Waiting).await[1].clone();
     assert_eq!((release.1.as_str(), why(sez.operate(cancel(release.0)).await)), ("release", Reason::NotCancellable));
+    let leaving = region.waiting().await;
+    assert_eq!(leaving.iter().map(Letter::kind).collect::<Vec<_>>(), ["void", "withdraw-handover", "void", "release"]);
+    let canary = |letter: &Letter| CANARIES.iter().any(|canary| holds(&letter.bytes, canary) && *canary != "KanarieReden");
+    assert!(!leaving.iter().any(canary), "no dossier leaves");
     region.settle_well().await;
+    assert!(region.at(PACTUM).record(case).await.is_none() && region.at(PRO_PERSONA).record(case).await.is_none());
+    assert!(sez.handover(offer).await.facts.delivered.is_none());
+    assert_eq!(why(sez.operate(cancel(propose)).await), Reason::NotCancellable, "it was taken back");
+    let again = sez.offer(case, PACTUM, HELP).await.unwrap().id;
+    region.settle_well().await;
+    assert_eq!(region.at(PACTUM).handover(again).await.state, HandoverState::Offered, "the thread goes on");
+}
+
+#[tokio::test]
+async fn an_offer_that_had_arrived_after_all_when_it_was_taken_back_ends_as_the_protocol_says() {
+    let region = Region::new(&[SEZ, PACTUM]);
+    let sez = region.at(SEZ);
+    let case = sez.open(dossier()).await.id;
+    let offer = sez.offer(case, PACTUM, HELP).await.unwrap().id;
+    let arrived = region.waiting().await.remove(0);
+    let verdict = region.bring(&arrived).await;
+    let message = rows(&region, SEZ, PACTUM, OutboxState::Waiting).await[0].0;
+
+    sez.operate(OperateAct::Cancel { message, reason: "verkeerde".to_owned() }).await.unwrap();
+    region.report(&arrived, &verdict).await;
+    assert_eq!(region.settle().await, [("void", Reason::MessageConflict)]);
+
     assert_eq!(region.at(PACTUM).handover(offer).await.state, HandoverState::Withdrawn);
-    assert_eq!(why(sez.operate(cancel(propose)).await), Reason::NotCancellable, "it was delivered");
+    let facts = sez.handover(offer).await.facts;
+    assert!(facts.delivered.is_some(), "it is not hidden that the dossier was there");
+    assert!(!sez.events().await.contains(&"handover.parked".to_owned()), "nothing is parked");
+    assert_eq!(sez.case(case).await.standing, Standing::Lead);
 }
 
 #[tokio::test]
@@ -289,6 +318,32 @@ async fn one_timer_that_cannot_fire_does_not_hold_back_the_others() {
 
     assert_eq!(sez.events().await.iter().filter(|kind| *kind == "consultation.silent").count(), 2);
     assert_eq!(sez.consultation(id).await.candidates[0].state, "silent");
+}
+
+#[tokio::test]
+async fn a_timer_of_a_newer_version_is_left_for_that_version_told_of_once_and_holds_nobody_up() {
+    use schakel::store::{Commit, Timer, TimerChange};
+    let mut region = Region::new(&[SEZ, PRO_PERSONA]);
+    let case = region.at(SEZ).open(dossier()).await.id;
+    region.at(SEZ).ask(question(case)).await.unwrap();
+    let newer = Timer { id: "newer".to_owned(), due: region.clock.now(), action: r#"{"do":"something-new"}"#.to_owned() };
+    let set = Commit { timers: vec![TimerChange::Set(newer.clone())], ..Commit::default() };
+    region.at(SEZ).store.commit(set).await.unwrap();
+
+    for _ in 0..2 {
+        region.at(SEZ).desk.tick().await.unwrap();
+        assert!(region.at(SEZ).desk.next_due().await.unwrap().unwrap() > region.clock.now(), "the clock does not spin on it");
+    }
+    let told = |events: Vec<String>| events.iter().filter(|kind| *kind == "gateway.timers-unreadable").count();
+    assert_eq!(told(region.at(SEZ).events().await), 1);
+    region.clock.pass(minutes(31));
+    region.at_mut(SEZ).restart().await;
+    region.at(SEZ).desk.tick().await.unwrap();
+
+    let sez = region.at(SEZ);
+    assert!(sez.events().await.contains(&"consultation.silent".to_owned()), "the others fire");
+    assert_eq!(told(sez.events().await), 2);
+    assert_eq!(sez.store.due(region.clock.now(), 10).await.unwrap(), [newer]);
 }
 
 #[tokio::test]

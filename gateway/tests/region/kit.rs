@@ -94,10 +94,15 @@ impl Region {
         self.gateways.iter().find(|gateway| gateway.home.key.to_string() == key).unwrap()
     }
 
+    /// Takes one of them out, to be stopped.
+    pub(crate) fn take(&mut self, key: &str) -> Gateway {
+        let at = self.gateways.iter().position(|gateway| gateway.home.key.to_string() == key).unwrap();
+        self.gateways.swap_remove(at)
+    }
+
     /// Stops one of them while the others go on, in time.
     pub(crate) async fn stop_only(mut self, key: &str) {
-        let at = self.gateways.iter().position(|gateway| gateway.home.key.to_string() == key).unwrap();
-        let stop = self.gateways.swap_remove(at).running.stop();
+        let stop = self.take(key).running.stop();
         tokio::time::timeout(STOP, stop).await.expect("a gateway stops in time");
     }
 
@@ -126,12 +131,7 @@ async fn place() -> (Ports, Listeners, Line) {
 
 impl Gateway {
     async fn start(home: Home, ca: &Path, listeners: Listeners, line: Line, person: Person) -> Self {
-        let mut config = Config::read(&home.config).unwrap();
-        let socket = home.data.join("admin.sock");
-        let me = std::fs::metadata(&home.data).unwrap().uid();
-        config.admin.socket = Some(socket.clone());
-        (config.admin.listen, config.admin.certificate, config.admin.key, config.admin.trust) = (None, None, None, None);
-        config.admin.operators = [(format!("uid:{me}"), PersonId::parse("local:beheer").unwrap())].into();
+        let (config, socket) = config(&home);
         let running = assembly::start(config, listeners, Arc::new(SystemSource::default())).await.unwrap();
         let client = Client::new(&home, ca).unwrap();
         Self { home, line, client, person, running, ca: ca.to_owned(), socket }
@@ -268,6 +268,17 @@ impl Gateway {
     pub(crate) fn token(&self, role: &str) -> &Path {
         &self.home.tokens[role]
     }
+}
+
+/// The configuration of a gateway whose operators come by a socket, and where that is.
+pub(crate) fn config(home: &Home) -> (Config, PathBuf) {
+    let mut config = Config::read(&home.config).unwrap();
+    let socket = home.data.join("admin.sock");
+    let me = std::fs::metadata(&home.data).unwrap().uid();
+    config.admin.socket = Some(socket.clone());
+    (config.admin.listen, config.admin.certificate, config.admin.key, config.admin.trust) = (None, None, None, None);
+    config.admin.operators = [(format!("uid:{me}"), PersonId::parse("local:beheer").unwrap())].into();
+    (config, socket)
 }
 
 /// The caller's own key of one request.

@@ -282,6 +282,12 @@ impl Book {
         }
     }
 
+    /// The root keys that we have and have had.
+    #[must_use]
+    pub fn our_keys(&self) -> &[PublicKey] {
+        &self.our_keys
+    }
+
     /// The root keys under which a party's record is accepted: those of the versions in force now, and of one that has been signed but
     /// has yet to begin, for keys are changed ahead of the day. A covenant that does not name us says nothing to us.
     #[must_use]

@@ -101,7 +101,7 @@ pub(crate) struct Memory {
     pub(crate) panics: Option<String>,
     seen: HashMap<(OrgId, MessageId), Verdict>,
     next: HashMap<(OrgId, String), u64>,
-    highest: HashMap<OrgId, u64>,
+    pub(crate) highest: HashMap<OrgId, u64>,
 }
 
 /// A desk that keeps order, recognises repetition, and does as told.
@@ -185,6 +185,7 @@ pub(crate) struct Told {
     pub(crate) commits: usize,
     pub(crate) parked: Vec<Parked>,
     pub(crate) knows_more: Option<(u64, u64)>,
+    pub(crate) knows_less: Vec<u64>,
 }
 
 impl FakeOutcome {
@@ -237,6 +238,23 @@ impl Outcome for FakeOutcome {
     fn peer_knows_more<'a>(&'a self, _peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()> {
         self.told.send_modify(|told| told.knows_more = Some((theirs, ours)));
         Box::pin(std::future::ready(()))
+    }
+
+    fn peer_knows_less<'a>(&'a self, peer: &'a OrgId, theirs: u64) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let rows = self.store.outbox(peer, OutboxState::Delivered, theirs, 1_000).await.unwrap();
+            let again = |row: OutboxRow| OutboxChange {
+                peer: peer.clone(),
+                number: row.number,
+                state: OutboxState::Waiting,
+                reason: None,
+                proof: row.proof,
+            };
+            let commit = Commit { at: now(), outbox: rows.into_iter().map(again).collect(), ..Commit::default() };
+            self.store.commit(commit).await.unwrap();
+            self.told.send_modify(|told| told.knows_less.push(theirs));
+            Ok(())
+        })
     }
 }
 

@@ -58,6 +58,7 @@ fn arrived_once(history: &History, side: &Side, row: &OutboxRow, violations: &mu
             let reason = row.reason.as_deref().unwrap_or("no reason");
             violations.push(Violation::new("parked", &side.org, what(&format!("the receiver cannot accept it ({reason})"))));
         }
+        (OutboxState::Cancelled, _) => {}
         (_, [_, _, ..]) => violations.push(Violation::new("received-twice", &receiver.org, what("received more than once"))),
     }
     let same = receiver.received.iter().filter(|got| got.peer == side.org && got.hash == row.message.hash).count();

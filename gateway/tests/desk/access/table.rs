@@ -49,6 +49,7 @@ GetConsistencyProof     no      no           no      yes      2nd   no        no
 ListPeers               no      no           no      no       no    yes       no      no
 StopPeer                no      no           no      no       no    yes       no      no
 ResumePeer              no      no           no      no       no    yes       no      no
+EndRecovery             no      no           no      no       no    yes       no      no
 ListMessages            no      no           no      no       no    yes       no      no
 RetryPeer               no      no           no      no       no    yes       no      no
 CancelMessage           no      no           no      no       no    yes       no      no
@@ -70,12 +71,13 @@ InstallPartyRecord      no      no           no      no       no    yes       no
 pub(crate) const CASES: &str = "
 form                    lead  offering  moving  gone  offered  pledged  contested  closed  asked  helping  anonymous  asking  helped  theirs  unknown
 GetCase                 yes   yes       yes     yes   yes      yes      yes        yes     yes    yes      -          yes     yes     -       -
-UpdateCase              yes   yes       it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
+UpdateCase              yes   oo        it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
 CloseCase               yes   oo        it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
 ForceReclaimCase        ni    ni        yes     ni    ni       ni       co         cl      ni     ni       -          ni      ni      -       -
 ResolveContestedCase    nc    nc        nc      nc    nc       nc       yes        nc      nc     nc       -          nc      nc      -       -
 CreateConsultation      yes   yes       it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
 CreateHandover          yes   oo        it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
+ListHandovers           yes   yes       yes     yes   yes      yes      yes        yes     yes    yes      -          yes     yes     -       -
 GetHandover             -     yes       yes     yes   yes      yes      yes        -       -      -        -          -       -       -       -
 GetHandoverProof        -     yes       yes     yes   yes      yes      yes        -       -      -        -          -       -       -       -
 AcceptHandover          -     -         -       -     yes      aa       aa         -       -      -        -          -       -       -       -
@@ -90,10 +92,11 @@ CancelConsultation      -     -         -       -     -        -        -       
 CloseConsultation       -     -         -       -     -        -        -          -       qo     qo       qo         qo      yes     -       -
 CancelMessage           -     no        no      no    -        no       no         -       -      no       -          no      no      -       -
 ReplayMessage           -     no        no      no    -        no       no         -       -      no       -          no      no      -       -
+EndRecovery             nr    nr        nr      nr    nr       nr       nr         nr      nr     nr       nr         nr      nr      nr      nr
 ";
 
 /// The words of [`CASES`].
-pub(crate) const WORDS: [(&str, &str); 14] = [
+pub(crate) const WORDS: [(&str, &str); 15] = [
     ("-", "NOT_FOUND"),
     ("nl", "NOT_LEAD"),
     ("oo", "OFFER_OPEN"),
@@ -106,6 +109,7 @@ pub(crate) const WORDS: [(&str, &str); 14] = [
     ("qo", "CONSULTATION_NOT_OPEN"),
     ("aa", "ALREADY_ANSWERED"),
     ("no", "NOT_CANCELLABLE"),
+    ("nr", "NOT_RECOVERING"),
     ("2nd", "TWO_FACTOR_REQUIRED"),
     ("role", "ROLE_DENIED"),
 ];

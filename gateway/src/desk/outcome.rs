@@ -1,0 +1,208 @@
+//! What became of messages we sent, as the courier reports it: delivered, or parked with a void in their place.
+
+use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
+use schakel_domain::audit::event::EventCode;
+use schakel_domain::id::{CaseId, Hash, MessageId, OrgId};
+use schakel_domain::message::{Body, Message};
+use schakel_domain::refusal::Refusal;
+
+use super::Desk;
+use super::case::case_name;
+use super::consultation::consultation_name;
+use super::draft::{Draft, Stop, internal};
+use super::read::handover_name;
+use super::record::{Asking, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
+use super::trace::By;
+use crate::store::{Kind, OutboxChange, OutboxRow, OutboxState, Outgoing};
+
+/// Messages of one peer that it holds durably now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// Position towards the peer.
+    pub number: u64,
+    /// Encoded proof.
+    pub proof: Vec<u8>,
+}
+
+impl Desk {
+    /// The courier reports messages that the peer holds durably: the fact *delivered* on what they belong to.
+    ///
+    /// # Errors
+    /// When the store says no; the courier then reports again.
+    pub async fn delivered(&self, peer: &OrgId, messages: Vec<Delivered>) -> Result<(), Refusal> {
+        self.again_and_again(|| self.delivered_once(peer, &messages)).await
+    }
+
+    /// Each message is a fact of its own, so that one acknowledgement may take several commits; what was committed before a failure is no
+    /// longer waiting when the courier reports again.
+    async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
+        let mut draft = Draft::new(self);
+        for message in messages {
+            let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
+            draft.commit.outbox.push(OutboxChange {
+                peer: peer.clone(),
+                number: message.number,
+                state: OutboxState::Delivered,
+                reason: None,
+                proof: Some(message.proof.clone()),
+            });
+            self.note_delivered(&mut draft, &row).await?;
+            if draft.is_large() {
+                std::mem::replace(&mut draft, Draft::new(self)).commit().await?;
+            }
+        }
+        if draft.commit.outbox.is_empty() {
+            return Ok(());
+        }
+        draft.commit().await.map(drop)
+    }
+
+    /// The fact on what the message belongs to, once: an offer or question that was sent again is not delivered twice.
+    async fn note_delivered(&self, draft: &mut Draft<'_>, row: &OutboxRow) -> Result<(), Stop> {
+        let (kind, id) = (row.message.subject.0, row.message.subject.1.as_str());
+        if draft.commit.put.iter().any(|record| (record.kind, record.id.as_str()) == (kind, id)) {
+            return Ok(());
+        }
+        match (kind, row.message.kind.as_str()) {
+            (Kind::Handover, "propose-handover") => {
+                let mut doc: Doc<HandoverRecord> = self.find(id).await?;
+                if doc.clear.facts.delivered.replace(draft.now).is_none() {
+                    draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
+                    draft.put(&doc).await?;
+                }
+            }
+            (Kind::Consultation, "ask") => {
+                let mut doc: Doc<ConsultationRecord> = self.find(id).await?;
+                if facts_of(&mut doc, &row.message.peer).delivered.replace(draft.now).is_none() {
+                    draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
+                    draft.put(&doc).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The courier reports a message that the peer cannot accept: it is parked, a void takes its place, and people are alarmed.
+    ///
+    /// # Errors
+    /// When the store says no; the courier then reports again.
+    pub async fn parked(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Refusal> {
+        self.again_and_again(|| self.parked_once(peer, number, reason, proof.clone())).await
+    }
+
+    async fn parked_once(&self, peer: &OrgId, number: u64, reason: &str, proof: Option<Vec<u8>>) -> Result<(), Stop> {
+        let Some(row) = self.waiting_row(peer, number).await? else { return Ok(()) };
+        let mut draft = Draft::new(self);
+        draft.commit.outbox.push(OutboxChange {
+            peer: peer.clone(),
+            number,
+            state: OutboxState::Parked,
+            reason: Some(reason.to_owned()),
+            proof,
+        });
+        let message = self.sent_message(&row).await?;
+        // A void is refused only when its place was taken after all: then nothing is missing there.
+        match &message.body {
+            Body::Void { replaces } => self.note_taken(&mut draft, &row, *replaces).await?,
+            _ => {
+                self.put_void(&mut draft, &row, &message).await?;
+                self.note_parked(&mut draft, &row, reason).await?;
+            }
+        }
+        let clock = self.clock();
+        let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
+        let decision = Decision::denied(reason, "De gateway van de ontvanger kan dit bericht niet aannemen.");
+        self.note(&mut draft, EventCode::OutboxParked, By { caller: &clock, actor: None, second: None }, object, decision, Some(peer))?;
+        draft.commit().await.map(drop)
+    }
+
+    /// The fact on what a parked message belongs to, and the alarm.
+    async fn note_parked(&self, draft: &mut Draft<'_>, row: &OutboxRow, reason: &str) -> Result<(), Stop> {
+        match row.message.subject.0 {
+            Kind::Handover => {
+                let mut doc: Doc<HandoverRecord> = self.find(&row.message.subject.1).await?;
+                doc.clear.facts.refused = Some(reason.to_owned());
+                draft.event("handover.parked", handover_name(&doc.clear), "parked");
+                draft.put(&doc).await
+            }
+            Kind::Consultation => {
+                let mut doc: Doc<ConsultationRecord> = self.find(&row.message.subject.1).await?;
+                facts_of(&mut doc, &row.message.peer).refused = Some(reason.to_owned());
+                draft.event("consultation.parked", consultation_name(doc.clear.consultation), "parked");
+                draft.put(&doc).await
+            }
+            _ => {
+                if let Ok(case) = row.message.thread.parse::<CaseId>() {
+                    draft.event("case.parked", case_name(case), "parked");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The place of a message that was taken back is taken at the peer: it was delivered before, and its answer was lost.
+    async fn note_taken(&self, draft: &mut Draft<'_>, void: &OutboxRow, replaced: MessageId) -> Result<(), Stop> {
+        match self.parts.store.sent(replaced).await? {
+            Some(row) if row.state == OutboxState::Cancelled => self.note_delivered(draft, &row).await,
+            _ => {
+                tracing::warn!(peer = %void.message.peer, number = void.number, "a void was refused");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a waiting message back: a void takes its place. Whether it is with the peer already, its answer lost, is not known here. Then the
+    /// peer refuses the void, for the place is taken, and goes on with what comes behind it.
+    pub(super) async fn void_instead(&self, draft: &mut Draft<'_>, row: &OutboxRow) -> Result<(), Stop> {
+        draft.commit.outbox.push(OutboxChange {
+            peer: row.message.peer.clone(),
+            number: row.number,
+            state: OutboxState::Cancelled,
+            reason: Some(EventCode::OutboxCancelled.code().to_owned()),
+            proof: None,
+        });
+        let message = self.sent_message(row).await?;
+        self.put_void(draft, row, &message).await
+    }
+
+    /// Puts a void at the place of a message. It keeps the message's position in the thread, so no counter moves.
+    pub(super) async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
+        let void = Message {
+            id: MessageId::new(self.parts.ids.uuid(draft.now)),
+            incarnation: self.incarnation(),
+            sent: draft.now,
+            body: Body::Void { replaces: message.id },
+            ..message.clone()
+        };
+        let bytes = crate::wire::federation::encode(&void);
+        let key = crate::vault::Vault::key_of(&row.message.sealed).map_err(|_| internal("finding the key of a message"))?;
+        draft.commit.send.push(Outgoing {
+            peer: row.message.peer.clone(),
+            message: void.id,
+            thread: void.thread,
+            seq: void.seq,
+            kind: void.body.kind().to_owned(),
+            hash: Hash::sha256(&bytes),
+            sealed: self.seal(key, &bytes).await?,
+            subject: row.message.subject.clone(),
+        });
+        Ok(())
+    }
+
+    async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {
+        let rows = self.parts.store.outbox(peer, OutboxState::Waiting, number.saturating_sub(1), 1).await?;
+        Ok(rows.into_iter().next().filter(|row| row.number == number))
+    }
+
+    pub(super) async fn sent_message(&self, row: &OutboxRow) -> Result<Message, Stop> {
+        let bytes = self.unseal(&row.message.sealed).await?;
+        crate::wire::federation::decode(&bytes).map_err(|_| internal("reading a message of our own"))
+    }
+}
+
+/// The facts of a question to one organisation; at a candidate, whose own answers have none, they go nowhere.
+pub(super) fn facts_of<'a>(doc: &'a mut Doc<ConsultationRecord>, org: &OrgId) -> &'a mut FactTimes {
+    debug_assert!(doc.clear.side == Side::Sender || matches!(doc.clear.asking, Asking::Candidate(_)));
+    &mut doc.clear.candidates.entry(org.clone()).or_default().facts
+}
