@@ -69,7 +69,7 @@ pub(crate) fn again(seeds: Range<u64>) -> u64 {
 /// Looks for each planted fault until a seed finds it.
 pub(crate) fn planted(most: u64) -> u64 {
     let mut missed = 0;
-    for bug in Bug::ALL {
+    for bug in Bug::SOUGHT {
         let (found, stop) = (Mutex::new(BTreeSet::new()), AtomicBool::new(false));
         each(0..most, &stop, |seed| {
             if let Err(why) = tell(seed, Some(bug)) {
@@ -85,7 +85,7 @@ pub(crate) fn planted(most: u64) -> u64 {
             }
         }
     }
-    println!("{} passed, {missed} failed", Bug::ALL.len() as u64 - missed);
+    println!("{} passed, {missed} failed", Bug::SOUGHT.len() as u64 - missed);
     missed
 }
 
