@@ -6,6 +6,7 @@
 mod covenants;
 mod export;
 mod front;
+pub mod link;
 mod ports;
 mod serve;
 mod trust;
@@ -18,7 +19,6 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use schakel_domain::caller::{Caller, Role};
 use schakel_domain::covenant::signed::MAX_BUNDLE_BYTES;
-use schakel_domain::id::OrgId;
 use schakel_domain::party_record::MAX_RECORD_BYTES;
 use schakel_domain::refusal::Refusal;
 use tokio::sync::watch;
@@ -29,17 +29,14 @@ use crate::adapter_door::file_drop::FileDropDoor;
 use crate::agreements::Agreements;
 use crate::bounded;
 use crate::config::{Config, StoreKind, keys};
-use crate::courier::{self, Courier};
+use crate::courier::Courier;
 use crate::desk::{Desk, Parts, Source};
-use crate::doors::federation::{FederationDoor, Ports as FederationPorts};
 use crate::ledger::Ledger;
-use crate::peers::{Directory, Signer};
 use crate::store::{Store, StoreError, postgres, sqlite};
-use crate::tls::ClientTls;
 use crate::vault::{FileKey, Vault};
 
 use self::front::Front;
-use self::ports::{DeskPort, OrgSigner, Parties};
+use self::link::Link;
 pub use self::trust::Reload;
 use self::trust::Trust;
 
@@ -165,7 +162,7 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
         responsible: config.responsible(),
         store: Arc::clone(&store),
         vault,
-        agreements: Arc::clone(&agreements),
+        agreements,
         ids: Arc::clone(&source),
         incarnation: 1,
     }));
@@ -175,7 +172,7 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let log_key = keys::read_log_signer(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
     let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);
 
-    let link = Link::new(&config, &desk, &agreements, &source)?;
+    let link = connect(&config, &desk, &source)?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let adapters = file_drop(&config, &desk, &source)?;
@@ -250,60 +247,13 @@ fn kept(path: &std::path::Path, installed: Result<bool, Refusal>) -> Result<(), 
     }
 }
 
-/// The two ends of the link.
-struct Link {
-    courier: Arc<Courier>,
-    tls: Arc<ClientTls>,
-    door: FederationDoor,
-    directory: Arc<dyn Directory>,
-}
-
-impl Link {
-    fn new(config: &Config, desk: &Arc<Desk>, agreements: &Arc<Agreements>, source: &Arc<dyn Source>) -> Result<Self, StartError> {
-        let me: OrgId = config.organization.clone();
-        let signing = keys::read_private(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
-        let signer: Arc<dyn Signer> = Arc::new(OrgSigner { key: signing, agreements: Arc::clone(agreements), me: me.clone() });
-        let parties = Parties { agreements: Arc::clone(agreements), source: Arc::clone(source), me: me.clone() };
-        let directory: Arc<dyn Directory> = Arc::new(parties);
-        let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });
-        let dial = serve::dial(config, &directory, source)?;
-        let tls = Arc::clone(&dial.tls);
-        let courier = Courier::new(courier::Ports {
-            us: me.clone(),
-            incarnation: 1,
-            store: Arc::clone(desk.store()),
-            unseal: Arc::clone(&port) as Arc<dyn courier::Unseal>,
-            directory: Arc::clone(&directory),
-            signer: Arc::clone(&signer),
-            dial: Arc::new(dial),
-            outcome: Arc::clone(&port) as Arc<dyn courier::Outcome>,
-            agreements: Arc::clone(&port) as Arc<dyn crate::peers::agreements::Agreements>,
-            random: jitter(source),
-        });
-        port.courier.get_or_init(|| Arc::clone(&courier));
-        let (heard, now) = (Arc::clone(&courier), Arc::clone(source));
-        let door = FederationDoor::new(FederationPorts {
-            us: me,
-            incarnation: 1,
-            directory: Arc::clone(&directory),
-            signer,
-            desk: Arc::clone(&port) as Arc<dyn crate::doors::federation::Receive>,
-            agreements: port,
-            heard: Arc::new(move |org| heard.nudge(org)),
-            now: Arc::new(move || now.now()),
-        });
-        Ok(Self { courier, tls, door, directory })
-    }
-}
-
-/// A number from 0 up to 1, from the same source as everything random.
-fn jitter(source: &Arc<dyn Source>) -> courier::Random {
-    let source = Arc::clone(source);
-    Arc::new(move || {
-        let salt = source.salt();
-        let bits = u32::from_be_bytes([salt[0], salt[1], salt[2], salt[3]]);
-        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
-    })
+/// The link, over TLS.
+fn connect(config: &Config, desk: &Arc<Desk>, source: &Arc<dyn Source>) -> Result<Link, StartError> {
+    let signing = keys::read_private(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
+    let directory = link::directory(desk, source);
+    let dial = serve::dial(config, &directory, source)?;
+    let tls = Some(Arc::clone(&dial.tls));
+    Ok(Link { tls, ..Link::new(desk, directory, source, signing, Arc::new(dial)) })
 }
 
 /// The file drop's door and how it stands, when there is one.
@@ -327,11 +277,11 @@ fn background(
     courier: &Arc<Courier>,
     adapters: Option<(Arc<AdapterStatus>, FileDropDoor)>,
 ) {
-    tasks.spawn(serve::until_stopped(stopped.clone(), serve::clock(Arc::clone(desk))));
-    tasks.spawn(serve::until_stopped(stopped.clone(), serve::replicas(Arc::clone(desk))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::clock(Arc::clone(desk))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::replicas(Arc::clone(desk))));
     let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { signer.run(sizes).await }));
-    tasks.spawn(serve::until_stopped(stopped.clone(), serve::outgoing(Arc::clone(desk), Arc::clone(courier))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::outgoing(Arc::clone(desk), Arc::clone(courier))));
     if let Some((_, door)) = adapters {
         let stop = stopped.clone();
         tasks.spawn(async move { door.run(serve::stopped(stop)).await });

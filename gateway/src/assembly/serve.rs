@@ -12,25 +12,18 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use super::front::Front;
+use super::link::Link;
 use super::trust::Parts;
-use super::{Addresses, Link, Listeners, StartError};
+use super::{Addresses, Listeners, StartError};
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::adapter_door::{AdapterStatus, Describer, Execute, Feed, Profile};
 use crate::config::{Config, FileDrop, LocalDoor};
-use crate::courier::{Courier, TlsDial};
+use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
 use crate::doors::caller::{Authentication, Issuer};
 use crate::doors::{Door, FrontDesk, admin, audit, care, health};
 use crate::peers::Directory;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
-
-/// After a failed round of timers the clock tries again.
-const CLOCK_AGAIN: Duration = Duration::from_secs(5);
-/// The clock looks at least this often, so that a changed system time is noticed.
-const CLOCK_AT_MOST: Duration = Duration::from_secs(60);
-
-/// Within about this time a replica knows what another one changed.
-const REPLICAS: Duration = Duration::from_secs(1);
 
 /// Resolves when the gateway stops.
 pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
@@ -43,54 +36,6 @@ pub(super) async fn until_stopped(stop: watch::Receiver<bool>, work: impl Future
     tokio::select! {
         () = stopped(stop) => {}
         () = work => {}
-    }
-}
-
-/// Fires timers when they are due.
-pub(super) async fn clock(desk: Arc<Desk>) {
-    loop {
-        desk.signals().clock_wakes(None);
-        let next = desk.next_due().await;
-        if let Ok(Some(due)) = next {
-            desk.signals().clock_wakes(Some(due));
-        }
-        let wait = match next {
-            Ok(Some(due)) => Duration::try_from(desk.now().duration_until(due)).unwrap_or(Duration::ZERO).min(CLOCK_AT_MOST),
-            Ok(None) => CLOCK_AT_MOST,
-            Err(_) => CLOCK_AGAIN,
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = desk.signals().timers_changed() => continue,
-        }
-        if let Err(refusal) = desk.tick().await {
-            tracing::error!(refusal = %refusal, "timers could not fire");
-            tokio::time::sleep(CLOCK_AGAIN).await;
-        }
-    }
-}
-
-/// Notices within a moment what another replica of this gateway changed. A store that cannot be read now is read at the next look; nothing
-/// is committed meanwhile either.
-pub(super) async fn replicas(desk: Arc<Desk>) {
-    let mut failing = false;
-    loop {
-        tokio::time::sleep(REPLICAS).await;
-        let refreshed = desk.refresh().await;
-        if let Err(refusal) = &refreshed
-            && !failing
-        {
-            tracing::warn!(refusal = %refusal, "what other replicas changed could not be read");
-        }
-        failing = refreshed.is_err();
-    }
-}
-
-/// Wakes the courier when something is to be sent.
-pub(super) async fn outgoing(desk: Arc<Desk>, courier: Arc<Courier>) {
-    loop {
-        let peers: Vec<_> = desk.signals().outgoing().await.into_iter().collect();
-        courier.wake(&peers);
     }
 }
 
@@ -170,7 +115,7 @@ impl Opener<'_> {
         if tls.material().revocation.is_empty() {
             tracing::warn!("no revocation list (federation.crls): a revoked certificate of a peer is accepted until it ends");
         }
-        self.parts.tls("federation", files, &tls, Some(&link.tls));
+        self.parts.tls("federation", files, &tls, link.tls.as_ref());
         let (reporter, health) = health::health();
         health::say(&reporter, true).await;
         let routes = Routes::new(link.door.exchange()).add_service(link.door.sync()).add_service(health).prepare();

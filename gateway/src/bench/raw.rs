@@ -44,7 +44,7 @@ impl Work for Raw {
 
 /// A channel to the receiver's bare door, bound to its certificate as a link between gateways is.
 pub(super) fn bare_channel(setup: &Setup, address: SocketAddr) -> Result<Channel, anyhow::Error> {
-    let client = ClientTls::new(Material::from_files(&files(setup))?, tls::system_clock());
+    let client = ClientTls::new(Material::from_files(&files(setup))?, tls::system_clock())?;
     let identity = schakel_certs::profile::identity(&std::fs::read(&setup.peer_certificate)?)?;
     let expected = Expected { org: setup.peer.clone(), spki: vec![identity.spki] };
     let expectation: Expectation = Arc::new(move || Some(expected.clone()));
@@ -52,7 +52,7 @@ pub(super) fn bare_channel(setup: &Setup, address: SocketAddr) -> Result<Channel
 }
 
 fn files(setup: &Setup) -> Files {
-    Files { certificate: setup.certificate.clone(), key: setup.key.clone(), trust: setup.trust.clone() }
+    Files { certificate: setup.certificate.clone(), key: setup.key.clone(), trust: setup.trust.clone(), revocation: Default::default() }
 }
 
 /// Answers bare calls and streams until the process ends.

@@ -200,7 +200,8 @@ impl<'d> Draft<'d> {
         self.commit.timers.push(TimerChange::Clear(id));
     }
 
-    /// Makes it all durable, and wakes whoever waits for messages, events or timers.
+    /// Makes it all durable, and wakes whoever waits for messages, events or timers. A commit of which nobody can say whether it was
+    /// made wakes them too: what is in the outbox then would wait for the next message to that peer, however long that takes.
     pub(super) async fn commit(self) -> Result<Committed, Stop> {
         if self.broken {
             return Err(internal("writing a timer"));
@@ -211,9 +212,13 @@ impl<'d> Draft<'d> {
             TimerChange::Clear(_) => None,
         });
         let timer = timer.min();
-        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;
-        self.desk.signals.committed(&committed, wakes, timer);
-        Ok(committed)
+        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await;
+        match &committed {
+            Ok(committed) => self.desk.signals.committed(committed, wakes, timer),
+            Err(StoreError::Unavailable(_)) => self.desk.signals.perhaps_committed(wakes, timer),
+            Err(_) => {}
+        }
+        Ok(committed?)
     }
 }
 

@@ -91,6 +91,17 @@ impl Signals {
         };
         self.events.send_if_modified(|highest| raise(highest, committed.last_event));
         self.log.send_if_modified(|highest| raise(highest, committed.log_size));
+        self.wake(peers, timer);
+    }
+
+    /// Tells everybody to look again: the store does not say whether a commit was made.
+    pub(super) fn perhaps_committed(&self, peers: Vec<OrgId>, timer: Option<Timestamp>) {
+        self.events.send_modify(|_| {});
+        self.log.send_modify(|_| {});
+        self.wake(peers, timer);
+    }
+
+    fn wake(&self, peers: Vec<OrgId>, timer: Option<Timestamp>) {
         if !peers.is_empty() {
             self.outgoing.lock().unwrap_or_else(PoisonError::into_inner).extend(peers);
             self.outgoing_wake.notify_one();

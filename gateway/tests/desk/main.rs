@@ -17,6 +17,7 @@ mod replicas;
 mod restored;
 mod schedules;
 mod secrets;
+mod unanswered;
 mod unsendable;
 mod waiting;
 mod watched;
