@@ -8,6 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use schakel_domain::bound::{MOMENT_EXPECTED, is_moment};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -292,7 +293,9 @@ impl Fields<'_> {
     /// A moment with its offset, `2026-11-22T02:15:00+01:00`.
     pub(crate) fn moment(&mut self, name: &str) -> Option<Timestamp> {
         self.parsed(name, |text| {
-            text.parse().map_err(|_| "expected an existing moment with offset: 2026-11-22T02:15:00+01:00 or …Z".to_owned())
+            let expected = |_| "expected an existing moment with offset: 2026-11-22T02:15:00+01:00 or …Z".to_owned();
+            let at: Timestamp = text.parse().map_err(expected)?;
+            if is_moment(at) { Ok(at) } else { Err(MOMENT_EXPECTED.to_owned()) }
         })
     }
 

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose,
-    NameConstraints, PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, RevocationReason, RevokedCertParams,
+    SerialNumber,
 };
 use schakel_domain::id::OrgId;
+use x509_parser::pem::parse_x509_pem;
 use zeroize::Zeroizing;
 
 use crate::files::{make_dir, refuse_existing, write_public, write_secret};
@@ -99,10 +101,7 @@ impl Recipe {
     fn params(&self) -> Result<CertificateParams, MakeError> {
         let mut params = end_entity(&self.uris, &self.hosts)?;
         // The library's time type is of a crate we do not otherwise need; a closure never has to name it.
-        let moment = |at: Timestamp| {
-            let seconds = u64::try_from(at.as_second()).unwrap_or_default();
-            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
-        };
+        let moment = |at: Timestamp| rcgen::date_time_ymd(1970, 1, 1) + since_1970(at);
         params.not_before = moment(self.not_before);
         params.not_after = moment(self.not_after);
         params.use_authority_key_identifier_extension = true;
@@ -187,6 +186,32 @@ impl DevCa {
         Ok(Issued { chain_pem: format!("{}{}", certificate.pem(), self.above), key_pem: Zeroizing::new(key.serialize_pem()) })
     }
 
+    /// A revocation list of this CA, PEM: these certificates (PEM; the first of each chain) are worth nothing any more. Its successor is
+    /// due at `next`.
+    ///
+    /// # Errors
+    /// When a certificate cannot be read, or the list would end before it begins.
+    pub fn revocation_list(&self, revoked: &[&str], issued: Timestamp, next: Timestamp) -> Result<String, MakeError> {
+        let moment = |at: Timestamp| rcgen::date_time_ymd(1970, 1, 1) + since_1970(at);
+        let entry = |pem: &&str| {
+            Ok(RevokedCertParams {
+                serial_number: serial(pem)?,
+                revocation_time: moment(issued),
+                reason_code: Some(RevocationReason::KeyCompromise),
+                invalidity_date: None,
+            })
+        };
+        let list = CertificateRevocationListParams {
+            this_update: moment(issued),
+            next_update: moment(next),
+            crl_number: SerialNumber::from(issued.as_second().unsigned_abs()),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect::<Result<_, MakeError>>()?,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(list.signed_by(&self.issuer)?.pem()?)
+    }
+
     /// A gateway certificate by the profile.
     ///
     /// # Errors
@@ -231,6 +256,8 @@ pub struct DevOrg {
 pub struct DevPki {
     /// The federation's root; every gateway trusts it.
     pub ca: PathBuf,
+    /// Its revocation list. Nothing is on it, and nothing can be put on it: the root's key is gone.
+    pub crl: PathBuf,
     /// In the order the organisations were given.
     pub orgs: Vec<DevOrgFiles>,
 }
@@ -250,19 +277,20 @@ pub struct DevOrgFiles {
     pub clients: Vec<(ClientName, PathBuf, PathBuf)>,
 }
 
-/// Writes a throw-away federation: `ca.crt`, and per organisation a folder `ura-90000123` with `gateway.crt`, `gateway.key`,
+/// Writes a throw-away federation: `ca.crt`, `ca.crl`, and per organisation a folder `ura-90000123` with `gateway.crt`, `gateway.key`,
 /// `local-ca.crt` and `clients/NAME.crt`, `clients/NAME.key`.
 ///
 /// # Errors
 /// When any of the files exists (then nothing is written), a host is not a host, or the disk refuses.
 pub fn write_dev_pki(dir: &Path, orgs: &[DevOrg], now: Timestamp) -> Result<DevPki, MakeError> {
-    let plan = DevPki { ca: dir.join("ca.crt"), orgs: orgs.iter().map(|org| plan(dir, org)).collect() };
+    let plan = DevPki { ca: dir.join("ca.crt"), crl: dir.join("ca.crl"), orgs: orgs.iter().map(|org| plan(dir, org)).collect() };
     orgs.iter().try_for_each(|org| check_hosts(&org.hosts))?;
-    refuse_existing(plan.orgs.iter().flat_map(all_files).chain([plan.ca.as_path()]))?;
+    refuse_existing(plan.orgs.iter().flat_map(all_files).chain([plan.ca.as_path(), plan.crl.as_path()]))?;
 
     let ca = DevCa::new("Schakel throw-away CA", now)?;
     make_dir(dir)?;
     write_public(&plan.ca, &ca.pem())?;
+    write_public(&plan.crl, &ca.revocation_list(&[], before(now), after(now))?)?;
     for (org, files) in orgs.iter().zip(&plan.orgs) {
         write_org(&ca, org, files, now)?;
     }
@@ -309,6 +337,18 @@ fn write_issued(issued: &Issued, certificate: &Path, key: &Path) -> Result<(), M
 
 fn new_key() -> Result<KeyPair, MakeError> {
     Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+}
+
+/// The serial number of the first certificate of a chain.
+fn serial(pem: &str) -> Result<SerialNumber, MakeError> {
+    let unreadable = || MakeError::Certificate("the certificate to revoke cannot be read".to_owned());
+    let (_, block) = parse_x509_pem(pem.as_bytes()).map_err(|_| unreadable())?;
+    let certificate = block.parse_x509().map_err(|_| unreadable())?;
+    Ok(SerialNumber::from_slice(certificate.raw_serial()))
+}
+
+fn since_1970(at: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(at.as_second()).unwrap_or_default())
 }
 
 fn before(now: Timestamp) -> Timestamp {

@@ -13,6 +13,9 @@ pub enum MakeError {
     /// The library refused.
     #[error("cannot make the certificate: {0}")]
     Rcgen(#[from] rcgen::Error),
+    /// A certificate that was given cannot be read.
+    #[error("{0}")]
+    Certificate(String),
     /// A file could not be written, or is there already.
     #[error(transparent)]
     File(#[from] crate::FileError),

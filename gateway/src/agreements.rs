@@ -15,6 +15,7 @@ use schakel_domain::id::OrgId;
 use schakel_domain::party_record::{RecordBook, RecordStanding};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Call;
+use tokio::sync::watch;
 
 use crate::cosigner::Terms;
 
@@ -56,6 +57,7 @@ pub struct Agreements {
     held: ArcSwap<Held>,
     /// Covenants under which no new offer is made now: cosigning is too late.
     offers_held: ArcSwap<BTreeSet<CovenantId>>,
+    changes: watch::Sender<u64>,
 }
 
 impl fmt::Debug for Agreements {
@@ -68,7 +70,7 @@ impl Agreements {
     /// What was read back from the store.
     #[must_use]
     pub fn new(me: OrgId, held: Held) -> Self {
-        Self { me, held: ArcSwap::from_pointee(held), offers_held: ArcSwap::default() }
+        Self { me, held: ArcSwap::from_pointee(held), offers_held: ArcSwap::default(), changes: watch::Sender::new(0) }
     }
 
     /// Everything held now.
@@ -86,6 +88,13 @@ impl Agreements {
     /// Replaces what is held, whatever it was.
     pub fn replace(&self, held: Held) {
         self.held.store(Arc::new(held));
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Tells when something else is held: whoever was let in by it is then judged again.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The covenant's answer to something new, under the version that applies now.
@@ -184,12 +193,12 @@ impl Agreements {
         Some(self.held().records.newest(org)?.log.as_ref()?.key.clone())
     }
 
-    /// The name of an organisation, as in a covenant; its id when no covenant names it.
+    /// The name of an organisation, as in a covenant that every party signed; its id when none names it.
     #[must_use]
     pub fn name(&self, org: &OrgId) -> String {
         let held = self.held();
         let named =
-            held.book.iter().flat_map(Book::iter).filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.name.clone()));
+            held.book.iter().flat_map(Book::iter).filter_map(|(_, _, covenant)| Some(covenant.in_force()?.party(org)?.name.clone()));
         named.last().unwrap_or_else(|| org.to_string())
     }
 
@@ -199,7 +208,8 @@ impl Agreements {
         self.calls(org).into_iter().next()
     }
 
-    /// Every telephone line of an organisation, the party record's own first.
+    /// Every telephone line of an organisation, the party record's own first, then that of the newest covenant in force. A draft that not
+    /// everybody signed has no say in whom to call.
     #[must_use]
     pub fn calls(&self, org: &OrgId) -> Vec<Call> {
         let held = self.held();
@@ -213,8 +223,7 @@ impl Agreements {
         let own = held.records.newest(org).into_iter().flat_map(|record| &record.telephones);
         let mut calls: Vec<Call> = own.map(|entry| line(&entry.label, entry.number.as_str())).collect();
         let covenants = held.book.iter().flat_map(Book::iter);
-        let agreed =
-            covenants.filter_map(|(_, _, covenant)| Some(covenant.signed()?.document.party(org)?.telephone.as_str().to_owned())).last();
+        let agreed = covenants.filter_map(|(_, _, covenant)| Some(covenant.in_force()?.party(org)?.telephone.as_str().to_owned())).last();
         calls.extend(agreed.map(|telephone| line("nummer in het convenant", &telephone)));
         calls
     }

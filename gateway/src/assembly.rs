@@ -6,8 +6,10 @@
 mod covenants;
 mod export;
 mod front;
+pub mod link;
 mod ports;
 mod serve;
+mod trust;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -17,7 +19,6 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use schakel_domain::caller::{Caller, Role};
 use schakel_domain::covenant::signed::MAX_BUNDLE_BYTES;
-use schakel_domain::id::OrgId;
 use schakel_domain::party_record::MAX_RECORD_BYTES;
 use schakel_domain::refusal::Refusal;
 use tokio::sync::watch;
@@ -29,17 +30,17 @@ use crate::agreements::Agreements;
 use crate::bounded;
 use crate::config::{Config, StoreKind, keys};
 use crate::cosigner::{self, Cosigner};
-use crate::courier::{self, Courier, Heads};
+use crate::courier::{Courier, Dial, Heads};
 use crate::desk::{Desk, Parts, Source};
-use crate::doors::federation::{FederationDoor, Ports as FederationPorts};
 use crate::ledger::Ledger;
-use crate::peers::{Directory, Signer};
 use crate::store::{Store, StoreError, postgres, sqlite};
 use crate::vault::{FileKey, Vault};
 use crate::witness::Witness;
 
 use self::front::Front;
-use self::ports::{DeskPort, OrgSigner, Parties};
+use self::link::Link;
+pub use self::trust::Reload;
+use self::trust::Trust;
 
 /// Longest wait at a stop for calls that are under way.
 const GRACE: Duration = Duration::from_secs(5);
@@ -115,6 +116,7 @@ pub struct Running {
     pub cosigner: Arc<Cosigner>,
     /// Its courier.
     pub courier: Arc<Courier>,
+    trust: Arc<Trust>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     fatal: Arc<dyn Store>,
@@ -127,6 +129,12 @@ impl Running {
             _why = self.fatal.fatal() => {}
             _why = self.ledger.fatal() => {}
         }
+    }
+
+    /// Reads every certificate, key, CA, revocation list, token key, covenant and party record again, now. What cannot be used is
+    /// refused, and what was in force stays. Calls that are under way go on.
+    pub async fn reload(&self) -> Vec<Reload> {
+        self.trust.look(true).await
     }
 
     /// Closes the doors, finishes what is under way and lets go of the store. Streams that would last (a peer's exchange, somebody who
@@ -161,7 +169,7 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
         responsible: config.responsible(),
         store: Arc::clone(&store),
         vault,
-        agreements: Arc::clone(&agreements),
+        agreements,
         ids: Arc::clone(&source),
         incarnation: 1,
     }));
@@ -171,12 +179,12 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let log_key = keys::read_log_signer(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
     let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);
 
-    let link = Link::new(&config, &desk, &agreements, &source)?;
+    let (link, heads) = connect(&config, &desk, &source)?;
     let cosigner = Arc::new(Cosigner::new(cosigner::Ports {
         ledger: Arc::clone(&ledger),
         store: Arc::clone(&store),
-        agreements: Arc::clone(&agreements),
-        submit: Arc::clone(&link.heads) as Arc<dyn cosigner::Submit>,
+        agreements: Arc::clone(desk.agreements()),
+        submit: heads,
         source: Arc::clone(&source),
         alarmed: Arc::clone(&desk) as Arc<dyn cosigner::Alarmed>,
     }));
@@ -185,18 +193,22 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let adapters = file_drop(&config, &desk, &source)?;
+    let trust: Arc<OnceLock<Arc<Trust>>> = Arc::default();
     let front = Arc::new(Front {
+        trust: Arc::clone(&trust),
         desk: Arc::clone(&desk),
         ledger: Arc::clone(&ledger),
         courier: Arc::clone(&link.courier),
         adapters: adapters.iter().map(|(status, _)| Arc::clone(status)).collect(),
     });
-    let addresses = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
+    let (addresses, parts) = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
+    let trust = Arc::clone(trust.get_or_init(|| Arc::new(parts.into_trust(&desk, configuration(&config)))));
     background(&mut tasks, &stopped, &desk, &ledger, &link.courier, adapters);
-    let asks = Arc::clone(&cosigner);
+    let (asks, keeper) = (Arc::clone(&cosigner), Arc::clone(&trust));
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { asks.run().await }));
+    tasks.spawn(serve::until_stopped(stopped.clone(), async move { keeper.keep().await }));
     link.courier.start().await?;
-    Ok(Running { addresses, desk, ledger, cosigner, courier: link.courier, stop, tasks, fatal: store })
+    Ok(Running { addresses, desk, ledger, cosigner, courier: link.courier, trust, stop, tasks, fatal: store })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
@@ -210,9 +222,9 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     }
 }
 
-/// Covenants and records named in the configuration, in their order. One that is older than what is held is no reason not to start.
-async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), StartError> {
-    let operator = Caller {
+/// The caller in whose name files of the configuration are taken in.
+fn configuration(config: &Config) -> Caller {
+    Caller {
         organization: config.organization.clone(),
         person: None,
         client: "configuration".to_owned(),
@@ -220,7 +232,12 @@ async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), Star
         two_factor: false,
         spki: None,
         door: "configuration",
-    };
+    }
+}
+
+/// Covenants and records named in the configuration, in their order. One that is older than what is held is no reason not to start.
+async fn install_documents(config: &Config, desk: &Arc<Desk>) -> Result<(), StartError> {
+    let operator = configuration(config);
     for path in &config.agreements.covenants {
         let bytes = document(path, "covenant", MAX_BUNDLE_BYTES)?;
         kept(path, desk.install_covenant(&operator, &bytes).await)?;
@@ -248,69 +265,28 @@ fn kept(path: &std::path::Path, installed: Result<bool, Refusal>) -> Result<(), 
     }
 }
 
-/// The two ends of the link.
-struct Link {
-    courier: Arc<Courier>,
-    door: FederationDoor,
-    directory: Arc<dyn Directory>,
-    witness: Arc<Witness>,
-    heads: Arc<Heads>,
+/// The link, over TLS, with our witness behind its door; and the way to the witnesses of peers.
+fn connect(config: &Config, desk: &Arc<Desk>, source: &Arc<dyn Source>) -> Result<(Link, Arc<Heads>), StartError> {
+    let signing = keys::read_private(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
+    let directory = link::directory(desk, source);
+    let dial = serve::dial(config, &directory, source)?;
+    let tls = Some(Arc::clone(&dial.tls));
+    let dial: Arc<dyn Dial> = Arc::new(dial);
+    let heads = Arc::new(Heads { dial: Arc::clone(&dial), directory: Arc::clone(&directory) });
+    let witness = Some(Arc::new(witness(config, desk, source)?));
+    Ok((Link { tls, witness, ..Link::new(desk, directory, source, signing, dial) }, heads))
 }
 
-impl Link {
-    fn new(config: &Config, desk: &Arc<Desk>, agreements: &Arc<Agreements>, source: &Arc<dyn Source>) -> Result<Self, StartError> {
-        let me: OrgId = config.organization.clone();
-        let signing = keys::read_private(&config.keys.signing).map_err(|error| StartError::part("signing key", error))?;
-        let signer: Arc<dyn Signer> = Arc::new(OrgSigner(signing));
-        let parties = Parties { agreements: Arc::clone(agreements), source: Arc::clone(source), me: me.clone() };
-        let directory: Arc<dyn Directory> = Arc::new(parties);
-        let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });
-        let dial: Arc<dyn courier::Dial> = Arc::new(serve::dial(config, &directory, source)?);
-        let heads = Arc::new(Heads { dial: Arc::clone(&dial), directory: Arc::clone(&directory) });
-        let courier = Courier::new(courier::Ports {
-            us: me.clone(),
-            incarnation: 1,
-            store: Arc::clone(desk.store()),
-            unseal: Arc::clone(&port) as Arc<dyn courier::Unseal>,
-            directory: Arc::clone(&directory),
-            signer: Arc::clone(&signer),
-            dial,
-            outcome: Arc::clone(&port) as Arc<dyn courier::Outcome>,
-            agreements: Arc::clone(&port) as Arc<dyn crate::peers::agreements::Agreements>,
-            random: jitter(source),
-        });
-        port.courier.get_or_init(|| Arc::clone(&courier));
-        let (heard, now) = (Arc::clone(&courier), Arc::clone(source));
-        let door = FederationDoor::new(FederationPorts {
-            us: me,
-            incarnation: 1,
-            directory: Arc::clone(&directory),
-            signer,
-            desk: Arc::clone(&port) as Arc<dyn crate::doors::federation::Receive>,
-            agreements: port,
-            heard: Arc::new(move |org| heard.nudge(org)),
-            now: Arc::new(move || now.now()),
-        });
-        let cosigning = keys::read_cosigner(&config.keys.log, &config.organization);
-        let known = Arc::clone(agreements);
-        let witness = Arc::new(Witness {
-            store: Arc::clone(desk.store()),
-            key: cosigning.map_err(|error| StartError::part("log key", error))?,
-            logs: Arc::new(move |org| known.log_key(org)),
-            source: Arc::clone(source),
-            evident: Arc::clone(desk) as Arc<dyn crate::witness::Evident>,
-        });
-        Ok(Self { courier, door, directory, witness, heads })
-    }
-}
-
-/// A number from 0 up to 1, from the same source as everything random.
-fn jitter(source: &Arc<dyn Source>) -> courier::Random {
-    let source = Arc::clone(source);
-    Arc::new(move || {
-        let salt = source.salt();
-        let bits = u32::from_be_bytes([salt[0], salt[1], salt[2], salt[3]]);
-        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+/// Cosigns the heads of peers' logs.
+fn witness(config: &Config, desk: &Arc<Desk>, source: &Arc<dyn Source>) -> Result<Witness, StartError> {
+    let key = keys::read_cosigner(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
+    let known = Arc::clone(desk.agreements());
+    Ok(Witness {
+        store: Arc::clone(desk.store()),
+        key,
+        logs: Arc::new(move |org| known.log_key(org)),
+        source: Arc::clone(source),
+        evident: Arc::clone(desk) as Arc<dyn crate::witness::Evident>,
     })
 }
 
@@ -335,11 +311,11 @@ fn background(
     courier: &Arc<Courier>,
     adapters: Option<(Arc<AdapterStatus>, FileDropDoor)>,
 ) {
-    tasks.spawn(serve::until_stopped(stopped.clone(), serve::clock(Arc::clone(desk))));
-    tasks.spawn(serve::until_stopped(stopped.clone(), serve::replicas(Arc::clone(desk))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::clock(Arc::clone(desk))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::replicas(Arc::clone(desk))));
     let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { signer.run(sizes).await }));
-    tasks.spawn(serve::until_stopped(stopped.clone(), serve::outgoing(Arc::clone(desk), Arc::clone(courier))));
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::outgoing(Arc::clone(desk), Arc::clone(courier))));
     if let Some((_, door)) = adapters {
         let stop = stopped.clone();
         tasks.spawn(async move { door.run(serve::stopped(stop)).await });

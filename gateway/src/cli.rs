@@ -5,6 +5,7 @@
 
 mod api;
 pub mod audit;
+mod bench;
 mod case;
 mod certs;
 mod config;
@@ -106,6 +107,8 @@ commands! {
     Api => api;
     /// Play a crisis with several organisations on this machine
     Demo => demo;
+    /// Measure how fast it is on this machine
+    Bench => bench;
 }
 
 /// A gateway for youth crisis care: ask each other's expertise, hand cases over, under a covenant all signed.

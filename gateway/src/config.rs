@@ -26,7 +26,7 @@ use crate::bounded;
 use crate::doors::caller::IssuerConfig;
 use crate::store::postgres::PostgresOptions;
 use crate::store::sqlite::SqliteOptions;
-use crate::tls::{Files, Http2Limits, Limits as AcceptLimits};
+use crate::tls::{Files, Http2Limits, Limits as AcceptLimits, RevocationFiles};
 
 /// A commented configuration of one gateway: `deploy/example/schakel.toml`.
 pub const EXAMPLE: &str = include_str!("../../deploy/example/schakel.toml");
@@ -84,6 +84,9 @@ pub struct Config {
     /// Bounds on connections.
     #[serde(default)]
     pub limits: Limits,
+    /// What is done with revocation lists.
+    #[serde(default)]
+    pub revocation: RevocationRules,
     /// When somebody is warned.
     #[serde(default)]
     pub alarms: Alarms,
@@ -169,6 +172,9 @@ pub struct FederationDoor {
     pub key: PathBuf,
     /// CA certificates of the federation.
     pub trust: PathBuf,
+    /// Revocation lists of those CAs and of the ones below them, PEM or DER. One that is named must be there for every CA of a chain.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
 }
 
 /// A door for people and systems of our own organisation: a token, a client certificate, or both.
@@ -184,6 +190,9 @@ pub struct LocalDoor {
     /// CA certificates of our own systems; without it no client certificate is accepted.
     #[serde(default)]
     pub trust: Option<PathBuf>,
+    /// Revocation lists of those CAs.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
     /// Whose tokens are accepted; an audit door without any uses those of the care door.
     #[serde(default)]
     pub issuers: Vec<Issuer>,
@@ -225,6 +234,9 @@ pub struct AdminDoor {
     /// CA certificates of the operators.
     #[serde(default)]
     pub trust: Option<PathBuf>,
+    /// Revocation lists of those CAs.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
     /// The natural person behind each client certificate (its name) or user of the socket (`uid:1000`) that may run the gateway.
     #[serde(default)]
     pub operators: BTreeMap<String, PersonId>,
@@ -260,6 +272,9 @@ pub struct Limits {
     /// Connections per door.
     #[serde(default)]
     pub connections: Option<usize>,
+    /// Connections per door from one address (for IPv6: from one /64).
+    #[serde(default)]
+    pub connections_per_source: Option<usize>,
     /// Handshakes at the same time per door.
     #[serde(default)]
     pub handshakes: Option<usize>,
@@ -275,6 +290,15 @@ pub struct Limits {
     /// After this time a client is asked to connect anew.
     #[serde(default)]
     pub connection_age: Option<Period>,
+}
+
+/// What is done with revocation lists.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationRules {
+    /// How long a list still counts after its end, with an alarm; without it not at all.
+    #[serde(default)]
+    pub grace: Option<Period>,
 }
 
 /// When somebody is warned.
@@ -348,15 +372,15 @@ impl Config {
         paths.extend(&mut keys.root);
         paths.extend([&mut self.store.path, &mut self.store.url_file].into_iter().flatten());
         paths.extend(self.agreements.covenants.iter_mut().chain(&mut self.agreements.records));
-        let FederationDoor { certificate, key, trust, .. } = &mut self.federation;
-        paths.extend([certificate, key, trust]);
+        let FederationDoor { certificate, key, trust, crls, .. } = &mut self.federation;
+        paths.extend([certificate, key, trust].into_iter().chain(crls));
         for door in [&mut self.care, &mut self.audit] {
             paths.extend([&mut door.certificate, &mut door.key]);
-            paths.extend(&mut door.trust);
+            paths.extend(door.trust.iter_mut().chain(&mut door.crls));
             paths.extend(door.issuers.iter_mut().map(|issuer| &mut issuer.jwks));
         }
-        let AdminDoor { socket, certificate, key, trust, .. } = &mut self.admin;
-        paths.extend([socket, certificate, key, trust].into_iter().flatten());
+        let AdminDoor { socket, certificate, key, trust, crls, .. } = &mut self.admin;
+        paths.extend([socket, certificate, key, trust].into_iter().flatten().chain(crls));
         paths.extend(self.file_drop.as_mut().map(|drop| &mut drop.folder));
         for path in paths {
             *path = base.join(&*path);
@@ -394,20 +418,33 @@ impl StoreConfig {
     }
 }
 
-impl FederationDoor {
-    /// The files of its TLS.
+impl Config {
+    /// The files of the federation door's TLS.
     #[must_use]
-    pub fn files(&self) -> Files {
-        Files { certificate: self.certificate.clone(), key: self.key.clone(), trust: self.trust.clone() }
+    pub fn federation_files(&self) -> Files {
+        let FederationDoor { certificate, key, trust, crls, .. } = self.federation.clone();
+        Files { certificate, key, trust, revocation: self.revocation_files(crls) }
     }
-}
 
-impl AdminDoor {
-    /// Address and files of its TLS; none when it is a socket.
+    /// The files of a local door's TLS. Without CAs of its own it asks for no client certificate, and those of the federation stand
+    /// where they would.
     #[must_use]
-    pub fn tls(&self) -> Option<(SocketAddr, Files)> {
-        let (certificate, key, trust) = (self.certificate.clone()?, self.key.clone()?, self.trust.clone()?);
-        Some((self.listen?, Files { certificate, key, trust }))
+    pub fn local_files(&self, door: &LocalDoor) -> Files {
+        let LocalDoor { certificate, key, trust, crls, .. } = door.clone();
+        let trust = trust.unwrap_or_else(|| self.federation.trust.clone());
+        Files { certificate, key, trust, revocation: self.revocation_files(crls) }
+    }
+
+    /// Address and files of the admin door's TLS; none when it is a socket.
+    #[must_use]
+    pub fn admin_tls(&self) -> Option<(SocketAddr, Files)> {
+        let AdminDoor { listen, certificate, key, trust, crls, .. } = self.admin.clone();
+        let files = Files { certificate: certificate?, key: key?, trust: trust?, revocation: self.revocation_files(crls) };
+        Some((listen?, files))
+    }
+
+    fn revocation_files(&self, lists: Vec<PathBuf>) -> RevocationFiles {
+        RevocationFiles { lists, grace: seconds(self.revocation.grace).unwrap_or_default() }
     }
 }
 
@@ -430,6 +467,7 @@ impl Limits {
             handshake: seconds(self.handshake).unwrap_or(default.handshake),
             handshakes: self.handshakes.unwrap_or(default.handshakes),
             connections: self.connections.unwrap_or(default.connections),
+            per_source: self.connections_per_source.unwrap_or(default.per_source),
             ..default
         }
     }

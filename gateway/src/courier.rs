@@ -89,12 +89,16 @@ pub trait Outcome: Send + Sync + 'static {
     /// One refused message: parks it, and puts a void with the same position in the thread in the outbox.
     fn parked<'a>(&'a self, peer: &'a OrgId, message: Parked) -> BoxFuture<'a, Result<(), Refusal>>;
 
-    /// The peer holds a message with a higher number than we ever gave out: we have lost data and must stop deciding. Told again at
+    /// The peer proved to hold a message of ours with a higher number than we ever gave out: we have lost data and must stop deciding. Told again at
     /// every connection for as long as it is so; nothing is sent to this peer meanwhile.
     fn peer_knows_more<'a>(&'a self, peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()>;
 
     /// The peer holds nothing of ours after this number, though it acknowledged more: it lost data. Those messages are put back to waiting.
     fn peer_knows_less<'a>(&'a self, peer: &'a OrgId, theirs: u64) -> BoxFuture<'a, Result<(), Refusal>>;
+
+    /// The peer claims the same and cannot prove it: people must know, and nothing is sent to this peer meanwhile. Told again at every
+    /// connection for as long as it is so.
+    fn peer_disbelieved<'a>(&'a self, peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()>;
 }
 
 /// What the courier needs.
@@ -135,6 +139,8 @@ pub struct PeerStatus {
     pub oldest: Option<Timestamp>,
     /// What went wrong last: the peer's TLS alert, its refusal, or our own reason. None as soon as it works.
     pub last_error: Option<String>,
+    /// The same as a reason with a remedy, when the connection itself failed.
+    pub last_refusal: Option<Refusal>,
     /// When the next attempt starts, from now; none while connected, idle or stopped.
     pub next_attempt: Option<Duration>,
     /// Attempts in a row that failed.
@@ -215,7 +221,8 @@ impl Courier {
             state: shown.state,
             waiting: queue.as_ref().map_or(0, |queue| queue.waiting),
             oldest: queue.and_then(|queue| queue.oldest),
-            last_error: shown.error,
+            last_refusal: shown.error.as_ref().and_then(|trouble| trouble.refusal.clone()),
+            last_error: shown.error.map(|trouble| trouble.text),
             next_attempt: shown.next_attempt.map(|at| at.saturating_duration_since(tokio::time::Instant::now())),
             attempts: shown.attempts,
             held_threads: shown.held,

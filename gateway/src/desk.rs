@@ -5,7 +5,8 @@
 //!
 //! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
 //! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `outcome` notes
-//! what became of messages; `recovery` is for a gateway that lost data; `trace` writes the log entries; `known` joins what came with what was known; `draft` is one commit in the making.
+//! what became of messages, and `void` fills the place of a parked one; `recovery` is for a gateway that lost data; `trace` writes the
+//! log entries; `known` joins what came with what was known; `draft` is one commit in the making.
 
 mod agreements;
 mod case;
@@ -13,6 +14,7 @@ mod clock;
 mod consultation;
 mod cosigning;
 mod draft;
+pub mod endings;
 mod handover;
 mod inbound;
 mod known;
@@ -24,6 +26,7 @@ mod recovery;
 mod signals;
 mod trace;
 mod views;
+mod void;
 
 pub use clock::Action;
 pub use outcome::Delivered;
@@ -49,7 +52,7 @@ use self::draft::{Draft, Stop, internal, store_refusal};
 use self::trace::By;
 use crate::agreements::Agreements;
 use crate::store::{Replay, Store};
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 /// How often a command starts again because something it read has changed. More means a fault, and is answered as unavailable.
 const ATTEMPTS: usize = 16;
@@ -134,6 +137,7 @@ pub struct Desk {
     /// Timers that this version cannot read, told of.
     unreadable: Mutex<BTreeSet<String>>,
     incarnation: AtomicU64,
+    refusals: inbound::Refusals,
 }
 
 impl fmt::Debug for Desk {
@@ -147,7 +151,14 @@ impl Desk {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let incarnation = AtomicU64::new(parts.incarnation);
-        Self { parts, signals: Arc::new(Signals::default()), recovering: AtomicBool::new(false), unreadable: Mutex::default(), incarnation }
+        Self {
+            parts,
+            signals: Arc::new(Signals::default()),
+            recovering: AtomicBool::new(false),
+            unreadable: Mutex::default(),
+            incarnation,
+            refusals: inbound::Refusals::default(),
+        }
     }
 
     /// Executes one command of one known caller.
@@ -321,10 +332,8 @@ impl Desk {
         let clear: T = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
         let sealed = match &record.sealed {
             Some(sealed) => {
-                let plain = self.parts.vault.open(PURPOSE, sealed).await.map_err(|error| {
-                    tracing::error!(error = %error, kind = ?T::KIND, "a sealed record cannot be opened");
-                    internal("opening a record")
-                })?;
+                let opened = self.parts.vault.open(PURPOSE, sealed).await;
+                let plain = opened.map_err(|error| vault_stop(error, "opening a record"))?;
                 serde_json::from_slice(&plain).map_err(|_| internal("reading a record"))?
             }
             None => T::Sealed::default(),
@@ -333,10 +342,7 @@ impl Desk {
     }
 
     async fn seal(&self, key: ClientKeyId, plain: &[u8]) -> Result<Vec<u8>, Stop> {
-        self.parts.vault.seal(key, PURPOSE, plain).await.map_err(|error| {
-            tracing::error!(error = %error, "sealing");
-            internal("sealing")
-        })
+        self.parts.vault.seal(key, PURPOSE, plain).await.map_err(|error| vault_stop(error, "sealing"))
     }
 
     /// Opens what [`Desk::seal`] sealed.
@@ -354,7 +360,18 @@ impl Desk {
 }
 
 /// What sealed bytes are for, bound into the seal: what this program sealed for another purpose does not open as care content.
-const PURPOSE: &str = "schakel.record.v1";
+pub(crate) const PURPOSE: &str = "schakel.record.v1";
+
+/// The vault's no: that of the store behind it is the store's, and may pass; any other is a fault of our own.
+fn vault_stop(error: VaultError, doing: &str) -> Stop {
+    match error {
+        VaultError::Store(error) => error.into(),
+        other => {
+            tracing::error!(error = %other, doing, "vault");
+            internal(doing)
+        }
+    }
+}
 
 fn fresh(answer: Answer) -> Reply {
     Reply { answer, replayed: false }

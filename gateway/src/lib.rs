@@ -6,6 +6,7 @@ pub mod adapter_door;
 pub mod agreements;
 pub mod assembly;
 pub mod batch;
+pub mod bench;
 pub(crate) mod bounded;
 pub mod cli;
 pub mod config;

@@ -45,6 +45,9 @@ pub trait Signer: Send + Sync + 'static {
 
     /// An Ed25519 signature, 64 bytes.
     fn sign(&self, statement: &[u8]) -> Vec<u8>;
+
+    /// The public key of ours with this id: the one we sign with, or another of our newest party record.
+    fn own_key(&self, key_id: &str) -> Option<[u8; 32]>;
 }
 
 /// The caller that stands for a peer's gateway.

@@ -421,6 +421,8 @@ pub trait Store: Send + Sync + 'static {
     fn received_in<'a>(&'a self, thread: &'a str) -> BoxFuture<'a, Result<Vec<InboxRow>, StoreError>>;
     /// Highest number received from each peer.
     fn received_numbers(&self) -> BoxFuture<'_, Result<Vec<(OrgId, u64)>, StoreError>>;
+    /// The received message of a peer with the highest number.
+    fn newest_received<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>>;
     /// Messages to a peer in one state after a number, in order.
     fn outbox<'a>(
         &'a self,

@@ -4,22 +4,34 @@
 //! certificates it cannot parse, and resumes sessions without verifying the client again.
 //!
 //! ```text
-//!   files ──► Material (Credentials + Anchors) ──► ServerTls ──► accept() ──► PeerStream (PeerInfo) ──► door
-//!                                             └──► ClientTls ──► channel() ─► Channel + Tap ──────────► courier
+//!   files ──► Material (Credentials, Anchors, Revocation) ──► ServerTls ──► accept() ──► PeerStream (PeerInfo, Life) ──► door
+//!                                                         └──► ClientTls ──► channel() ─► Channel + Tap ──────────────► courier
 //! ```
 //!
 //! Rules that hold on both sides: TLS 1.3 only; X25519MLKEM768 first; ALPN `h2` demanded, not merely offered; no resumption and
 //! no early data, so that every connection verifies the whole chain; the identity is read once per connection from the
-//! certificate's URI; what may change while we run sits behind one atomic pointer and is replaced by `reload`.
+//! certificate's URI; what may change while we run sits behind one atomic pointer and is replaced by `reload`, which judges every
+//! open connection again.
+//!
+//! In reading order: `material` and `revocation` are what files say, `chains` and `trust` judge, `accept`, `places` and `frames` let in
+//! and bound, `open` ends what no longer stands, `tap` and `reasons` explain.
 
 mod accept;
+mod chains;
 mod channel;
+mod ends;
 mod failures;
+mod frames;
 mod http2;
 mod local;
 mod material;
+mod open;
 mod peer;
+mod places;
+mod reasons;
+mod revocation;
 mod server;
+mod tap;
 mod trust;
 
 use std::path::PathBuf;
@@ -29,14 +41,18 @@ use rustls::crypto::CryptoProvider;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 pub use accept::{Limits, accept, accept_unix};
-pub use channel::{ClientTls, Expectation, Expected, PeerAddress, Tap, channel, channel_unix};
+pub use channel::{ClientTls, Expectation, Expected, PeerAddress, channel, channel_unix};
+pub use ends::{End, Place};
 pub use failures::{FailureCount, FailureKind, Failures};
 pub use http2::{Http2Limits, http2_server};
 pub use local::{LocalFiles, channel_local};
 pub use material::{Anchors, Credentials, Files, Material};
+pub use open::Life;
 pub use peer::{PeerInfo, PeerStream};
+pub use revocation::{ListInfo, ListState, Revocation, RevocationFiles};
 pub use schakel_certs::identity::{ClientName, Identity, Subject};
 pub use server::{Admit, ClientAuth, ServerTls};
+pub use tap::Tap;
 
 /// The protocol every connection must have agreed on.
 const ALPN_H2: &[u8] = b"h2";

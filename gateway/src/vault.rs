@@ -74,10 +74,25 @@ pub trait KeyWrap: Send + Sync + 'static {
     fn unwrap(&self, id: ClientKeyId, wrapped: &[u8]) -> Result<DataKey, VaultError>;
 }
 
+/// Where keys and nonces come from: the system's random numbers. A simulation gives its own, so that a run can be repeated.
+pub trait Chance: Send + Sync + 'static {
+    /// Fills the bytes, each of them unpredictable to anybody else.
+    ///
+    /// # Errors
+    /// [`VaultError::Random`].
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), VaultError>;
+}
+
+impl Chance for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), VaultError> {
+        SecureRandom::fill(self, bytes).map_err(|_| VaultError::Random)
+    }
+}
+
 /// A key-encryption key from a file: 32 bytes in hexadecimal or base64 on one line.
 pub struct FileKey {
     key: DataKey,
-    random: SystemRandom,
+    random: Box<dyn Chance>,
 }
 
 impl FileKey {
@@ -85,7 +100,7 @@ impl FileKey {
     ///
     /// # Errors
     /// [`VaultError::KeyFile`] when it cannot be read, others may read it (mode other than 0600 or 0400), or it does not hold one key.
-    pub fn read(path: &Path, random: SystemRandom) -> Result<Self, VaultError> {
+    pub fn read(path: &Path, random: impl Chance) -> Result<Self, VaultError> {
         let fail = |why: &dyn std::fmt::Display| VaultError::KeyFile(format!("{}: {why}", path.display()));
         let file = File::open(path).map_err(|error| fail(&error))?;
         // Of the opened file, not of the path: nobody can exchange it in between.
@@ -97,13 +112,13 @@ impl FileKey {
         let mut text = Zeroizing::new(String::with_capacity(MAX_KEY_FILE_BYTES as usize));
         file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).map_err(|error| fail(&error))?;
         let key = parse_key(text.trim()).ok_or_else(|| fail(&"expected 32 bytes in hexadecimal or base64"))?;
-        Ok(Self { key, random })
+        Ok(Self { key, random: Box::new(random) })
     }
 }
 
 impl KeyWrap for FileKey {
     fn wrap(&self, id: ClientKeyId, key: &DataKey) -> Result<Vec<u8>, VaultError> {
-        encrypt(&self.key, &self.random, vec![VERSION], &wrap_aad(id), key.as_slice())
+        encrypt(&self.key, &*self.random, vec![VERSION], &wrap_aad(id), key.as_slice())
     }
 
     fn unwrap(&self, id: ClientKeyId, wrapped: &[u8]) -> Result<DataKey, VaultError> {
@@ -125,15 +140,15 @@ impl KeyWrap for FileKey {
 pub struct Vault {
     wrap: Box<dyn KeyWrap>,
     store: Arc<dyn Store>,
-    random: SystemRandom,
+    random: Box<dyn Chance>,
     cache: Mutex<Cache>,
 }
 
 impl Vault {
     /// A vault over the keys in a store.
     #[must_use]
-    pub fn new(wrap: Box<dyn KeyWrap>, store: Arc<dyn Store>, random: SystemRandom) -> Self {
-        Self { wrap, store, random, cache: Mutex::default() }
+    pub fn new(wrap: Box<dyn KeyWrap>, store: Arc<dyn Store>, random: impl Chance) -> Self {
+        Self { wrap, store, random: Box::new(random), cache: Mutex::default() }
     }
 
     /// Makes a data key. Its row belongs in the same commit as what is sealed under it; until then the vault alone knows it.
@@ -143,8 +158,8 @@ impl Vault {
     pub fn new_key(&self, now: Timestamp) -> Result<ClientKey, VaultError> {
         let mut bytes = [0; 10];
         let mut key = DataKey::default();
-        self.random.fill(&mut bytes).map_err(|_| VaultError::Random)?;
-        self.random.fill(key.as_mut_slice()).map_err(|_| VaultError::Random)?;
+        self.random.fill(&mut bytes)?;
+        self.random.fill(key.as_mut_slice())?;
         let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
         let id = ClientKeyId::new(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid());
         let wrapped = self.wrap.wrap(id, &key)?;
@@ -162,7 +177,7 @@ impl Vault {
         header.push(VERSION);
         header.extend_from_slice(key.uuid().as_bytes());
         let aad = [header.as_slice(), purpose.as_bytes()].concat();
-        encrypt(&data_key, &self.random, header, &aad, plain)
+        encrypt(&data_key, &*self.random, header, &aad, plain)
     }
 
     /// Opens what [`Vault::seal`] sealed for the same purpose.
@@ -241,10 +256,10 @@ fn wrap_aad(id: ClientKeyId) -> Vec<u8> {
 }
 
 /// Appends nonce, ciphertext and tag to `into`.
-fn encrypt(key: &DataKey, random: &SystemRandom, mut into: Vec<u8>, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+fn encrypt(key: &DataKey, random: &dyn Chance, mut into: Vec<u8>, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
     // Random, not counted: two replicas share a key. 2^32 texts under one key are still safe.
     let mut nonce = [0; NONCE_LEN];
-    random.fill(&mut nonce).map_err(|_| VaultError::Random)?;
+    random.fill(&mut nonce)?;
     into.extend_from_slice(&nonce);
     let start = into.len();
     into.extend_from_slice(plain);

@@ -1,13 +1,25 @@
-//! The record proves itself across organisations: a thief with the log's key is refused by every peer and by the offline verifier, each
-//! half that is missing or different is named, and late cosigning alarms without stopping what is under way.
+//! Certificates and connections, as strangers, thieves and forgetful operators meet them: every wrong certificate in both directions,
+//! revocation, rotation, resumption, slow connections and floods of frames. Real TLS over loopback, everything read from files.
+//!
+//! `TRUST_LONG=1` plays the same with the full numbers and judges the figures.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "trust/cases.rs"]
+mod cases;
+#[path = "trust/files.rs"]
+mod files;
+#[path = "trust/frames.rs"]
+mod frames;
 #[path = "trust/kit.rs"]
 mod kit;
-#[path = "trust/late.rs"]
-mod late;
-#[path = "trust/pairs.rs"]
-mod pairs;
-#[path = "trust/thief.rs"]
-mod thief;
+#[path = "trust/openssl.rs"]
+mod openssl;
+#[path = "trust/resumption.rs"]
+mod resumption;
+#[path = "trust/revocation.rs"]
+mod revocation;
+#[path = "trust/rotation.rs"]
+mod rotation;
+#[path = "trust/slow.rs"]
+mod slow;

@@ -17,6 +17,9 @@ const DOMAIN_DEPENDENCIES: [&str; 8] = ["aws-lc-rs", "base64", "jiff", "serde", 
 /// What the offline verifier may be built on: an auditor must be able to read all of it.
 const VERIFIER_DEPENDENCIES: [&str; 4] = ["schakel-domain", "clap", "serde_json", "thiserror"];
 
+/// What stands in for hosts, lines and the machine's randomness in the simulation. In a gateway it would make keys that can be guessed.
+const SIMULATION_DEPENDENCIES: [&str; 3] = ["mad-turmoil", "rand", "turmoil"];
+
 /// A file with more lines of code than this has more than one job. Comments do not count, so that nobody saves on them; nor do tests.
 const MOST_LINES: usize = 500;
 
@@ -55,6 +58,7 @@ const ONLY: [(&str, &[&str], &str); 2] = [
             "gateway/src/doors",
             "gateway/src/courier",
             "gateway/src/batch",
+            "gateway/src/bench",
             "gateway/src/cli",
             "gateway/src/demo",
             "gateway/tests",
@@ -81,6 +85,18 @@ fn the_domain_and_the_verifier_depend_on_what_is_listed_and_nothing_else() {
         let unlisted: Vec<_> = found.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
 
         assert!(unlisted.is_empty(), "{manifest} depends on {unlisted:?}: list them here, with a reason in the commit, or do without");
+    }
+}
+
+#[test]
+fn what_a_simulation_runs_on_is_built_into_no_gateway() {
+    for manifest in ["adapters", "certs", "gateway", "gateway/domain", "gateway/verify", "proto"] {
+        let found = dependencies(&root().join(manifest).join("Cargo.toml"));
+
+        assert!(
+            !SIMULATION_DEPENDENCIES.iter().any(|name| found.contains(*name)),
+            "{manifest} depends on the simulation's: only tests may"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schakel_domain::bound::{MAX_NAME, MAX_NOTE};
 use schakel_domain::command::{About, Ask, CareAct, Offer, Seen};
 use schakel_domain::custody::DeclineCode;
 use schakel_domain::dossier::MAX_TEXT;
@@ -13,10 +14,8 @@ use super::dossier;
 use crate::json::{Fields, Json};
 use crate::{Inbound, Rejection, Resource};
 
-/// Longest reason, note or line of a read-back, in characters.
-const NOTE: usize = 1_000;
-/// Longest name of a service or urgency, in characters.
-const CODE: usize = 100;
+/// Longest id, name or function of a person, in characters; [`Actor::parse`] has the exact bound of each.
+const PERSON: usize = 100;
 /// Most organisations asked at once.
 const CANDIDATES: usize = 20;
 
@@ -80,9 +79,9 @@ fn known_command(text: &str) -> Result<&'static (&'static str, ReadAct), String>
 }
 
 fn actor(f: &mut Fields<'_>) -> Option<Actor> {
-    let person = f.words("person", CODE);
-    let name = f.words("name", CODE);
-    let function = f.words("function", CODE);
+    let person = f.words("person", PERSON);
+    let name = f.words("name", PERSON);
+    let function = f.words("function", PERSON);
     match Actor::parse(&person?, &name?, &function?) {
         Ok(actor) => Some(actor),
         Err(refusal) => {
@@ -132,7 +131,7 @@ fn handover(f: &mut Fields<'_>) -> Option<Seen<OfferId>> {
 }
 
 fn note(f: &mut Fields<'_>) -> String {
-    f.text("note", NOTE).unwrap_or_default()
+    f.text("note", MAX_NOTE).unwrap_or_default()
 }
 
 fn code(f: &mut Fields<'_>) -> Option<DeclineCode> {
@@ -159,14 +158,14 @@ fn amend_case(f: &mut Fields<'_>) -> Option<CareAct> {
 }
 
 fn close_case(f: &mut Fields<'_>) -> Option<CareAct> {
-    let (case, reason) = (case(f), f.words("reason", NOTE));
+    let (case, reason) = (case(f), f.words("reason", MAX_NOTE));
     Some(CareAct::CloseCase { case: case?, reason: reason? })
 }
 
 fn ask(f: &mut Fields<'_>) -> Option<CareAct> {
     let about = about(f);
-    let service = f.words("service", CODE);
-    let urgency = f.words("urgency", CODE);
+    let service = f.words("service", MAX_NAME);
+    let urgency = f.words("urgency", MAX_NAME);
     let question = f.words("question", MAX_TEXT);
     let candidates = f.texts("candidates", CANDIDATES, organization);
     let fan_out = f.flag("fan_out");
@@ -182,7 +181,7 @@ fn about(f: &mut Fields<'_>) -> Option<About> {
         (false, true) => f.object("anonymous", |f| {
             Some(About::Nobody {
                 age: f.whole("age", 130).and_then(|age| u8::try_from(age).ok()),
-                municipality: f.text("municipality", 10),
+                municipality: f.parsed("municipality", municipality),
                 severity: f.one_of("severity", dossier::SEVERITY),
                 scanned: f.flag("scanned").unwrap_or_default(),
             })
@@ -193,6 +192,11 @@ fn about(f: &mut Fields<'_>) -> Option<About> {
             None
         }
     }
+}
+
+fn municipality(text: &str) -> Result<String, String> {
+    let is_code = text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit());
+    if is_code { Ok(text.to_owned()) } else { Err("expected a CBS municipality code of four digits, such as 0202".to_owned()) }
 }
 
 fn accept_consultation(f: &mut Fields<'_>) -> Option<CareAct> {
@@ -211,7 +215,7 @@ fn advise(f: &mut Fields<'_>) -> Option<CareAct> {
 }
 
 fn cancel_consultation(f: &mut Fields<'_>) -> Option<CareAct> {
-    let (consultation, reason) = (consultation(f), f.words("reason", NOTE));
+    let (consultation, reason) = (consultation(f), f.words("reason", MAX_NOTE));
     Some(CareAct::CancelConsultation { consultation: consultation?, reason: reason? })
 }
 
@@ -219,8 +223,8 @@ fn cancel_consultation(f: &mut Fields<'_>) -> Option<CareAct> {
 fn offer(f: &mut Fields<'_>, names_receiver: bool) -> Option<CareAct> {
     let case = case(f);
     let to = if names_receiver { f.parsed("to", organization) } else { None };
-    let service = f.words("service", CODE);
-    let urgency = f.words("urgency", CODE);
+    let service = f.words("service", MAX_NAME);
+    let urgency = f.words("urgency", MAX_NAME);
     let needed = needed(f);
     let consultation = f.parsed("consultation", consultation_id);
     Some(CareAct::Offer(Offer { case: case?, to, service: service?, urgency: urgency?, needed, consultation }))
@@ -229,14 +233,14 @@ fn offer(f: &mut Fields<'_>, names_receiver: bool) -> Option<CareAct> {
 fn accept_handover(f: &mut Fields<'_>) -> Option<CareAct> {
     let handover = handover(f);
     let read_back = f.texts("read_back", schakel_domain::dossier::MAX_KEY_POINTS, bounded_note);
-    let first_action = f.words("first_action", NOTE);
+    let first_action = f.words("first_action", MAX_NOTE);
     let first_action_at = f.moment("first_action_at");
     Some(CareAct::AcceptHandover { handover: handover?, read_back, first_action: first_action?, first_action_at })
 }
 
 fn bounded_note(text: &str) -> Result<String, String> {
     let length = text.chars().count();
-    if text.trim().is_empty() || length > NOTE { Err(format!("expected 1 to {NOTE} characters")) } else { Ok(text.to_owned()) }
+    if text.trim().is_empty() || length > MAX_NOTE { Err(format!("expected 1 to {MAX_NOTE} characters")) } else { Ok(text.to_owned()) }
 }
 
 fn decline_handover(f: &mut Fields<'_>) -> Option<CareAct> {
@@ -245,6 +249,6 @@ fn decline_handover(f: &mut Fields<'_>) -> Option<CareAct> {
 }
 
 fn withdraw_handover(f: &mut Fields<'_>) -> Option<CareAct> {
-    let (handover, reason) = (handover(f), f.words("reason", NOTE));
+    let (handover, reason) = (handover(f), f.words("reason", MAX_NOTE));
     Some(CareAct::WithdrawHandover { handover: handover?, reason: reason? })
 }

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::bound::{MOMENT_EXPECTED, is_moment};
 use crate::refusal::Refusal;
 
 /// Most key points a receiver must read back.
@@ -193,6 +194,7 @@ impl Dossier {
         }
         for (at, contact) in self.contacts.iter().enumerate() {
             text(&format!("contacts[{at}]"), &format!("{}{}", contact.name, contact.relation), 200);
+            text(&format!("contacts[{at}].telephone"), contact.telephone.as_deref().unwrap_or_default(), 200);
         }
         for (at, item) in self.actions.iter().enumerate() {
             text(&format!("actions[{at}]"), &format!("{}{}", item.what, item.who), 500);
@@ -230,6 +232,12 @@ impl Dossier {
         }
         if id.sex.as_deref().is_some_and(|sex| !["male", "female", "other", "unknown"].contains(&sex)) {
             wrong.push(Refusal::field("identity.sex", "expected male, female, other or unknown"));
+        }
+        if id.municipality.as_deref().is_some_and(|code| code.len() != 4 || !code.bytes().all(|b| b.is_ascii_digit())) {
+            wrong.push(Refusal::field("identity.municipality", "expected a CBS municipality code of four digits, such as 0202"));
+        }
+        for (at, _) in self.actions.iter().enumerate().filter(|(_, item)| item.by.is_some_and(|by| !is_moment(by))) {
+            wrong.push(Refusal::field(format!("actions[{at}].by"), MOMENT_EXPECTED));
         }
         if let Some(legal) = &self.legal {
             legal.check(wrong);

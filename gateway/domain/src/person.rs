@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bound::MAX_NOTE;
 use crate::refusal::Refusal;
 
 /// A worker's id in a register, written `scheme:value`: `uzi`, `big`, `skj`, or `local` for the organisation's own.
@@ -110,8 +111,8 @@ impl TwoPeople {
             return Err(same.because("both are the same person"));
         }
         for (path, text) in [("called", called), ("reason", reason)] {
-            if !(1..=500).contains(&text.trim().chars().count()) {
-                return Err(Refusal::field(path, "expected 1 to 500 characters"));
+            if !(1..=MAX_NOTE).contains(&text.trim().chars().count()) {
+                return Err(Refusal::field(path, format!("expected 1 to {MAX_NOTE} characters")));
             }
         }
         Ok(Self { first, second, called: called.trim().to_owned(), reason: reason.trim().to_owned() })

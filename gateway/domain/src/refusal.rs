@@ -237,6 +237,54 @@ reasons! {
     UnsupportedMessage "UNSUPPORTED_MESSAGE" Denied
         nl: "Dit soort bericht kent deze gateway niet.", "Werk de gateway bij, of stuur een bekend soort bericht.";
         en: "This gateway does not know this kind of message.", "Update the gateway, or send a known kind of message.";
+    OwnCertificateRevoked "OWN_CERTIFICATE_REVOKED" Unavailable
+        nl: "De andere gateway weigert ons certificaat: ingetrokken.", "Vraag een nieuw certificaat met een nieuwe sleutel aan, en zet die in uw partijgegevens.";
+        en: "The peer refuses our certificate: revoked.", "Request a new certificate with a new key, and put that in your party record.";
+    OwnCertificateExpired "OWN_CERTIFICATE_EXPIRED" Unavailable
+        nl: "De andere gateway weigert ons certificaat: verlopen, of nog niet geldig.", "Vernieuw het certificaat; kijk ook of de klok goed staat.";
+        en: "The peer refuses our certificate: expired, or not valid yet.", "Renew the certificate; check the clock too.";
+    OwnCertificateUntrusted "OWN_CERTIFICATE_UNTRUSTED" Unavailable
+        nl: "De andere gateway weigert ons certificaat: onbekende uitgever.", "Zet de tussencertificaten bij het certificaat; vraag anders of de ander uw CA vertrouwt.";
+        en: "The peer refuses our certificate: unknown issuer.", "Put the intermediates with the certificate; otherwise ask whether the peer trusts your CA.";
+    OwnCertificateUnbound "OWN_CERTIFICATE_UNBOUND" Unavailable
+        nl: "De andere gateway weigert ons certificaat: niet van een partij, of niet in de partijgegevens die zij van ons heeft.", "Stuur uw nieuwste partijgegevens; gebruik tot dan het vorige certificaat.";
+        en: "The peer refuses our certificate: no party's, or not in the party record it holds of us.", "Send your newest party record; use the previous certificate until then.";
+    OwnCertificateUnknown "OWN_CERTIFICATE_UNKNOWN" Unavailable
+        nl: "De andere gateway weigert ons certificaat: zij kan niet nagaan of het is ingetrokken.", "Bel haar beheerder: daar is een intrekkingslijst verlopen, of ontbreekt er een.";
+        en: "The peer refuses our certificate: it cannot tell whether it was revoked.", "Call its operator: a revocation list has expired there, or is missing.";
+    OwnCertificateUnusable "OWN_CERTIFICATE_UNUSABLE" Unavailable
+        nl: "De andere gateway weigert ons certificaat: het voldoet niet.", "`schakel certs check` zegt wat er niet klopt.";
+        en: "The peer refuses our certificate: it does not comply.", "`schakel certs check` says what is wrong with it.";
+    PeerCertificateRevoked "PEER_CERTIFICATE_REVOKED" Unavailable
+        nl: "Wij weigeren het certificaat van de andere gateway: ingetrokken.", "Bel die organisatie: zij heeft een nieuw certificaat nodig.";
+        en: "We refuse the peer's certificate: revoked.", "Call that organisation: it needs a new certificate.";
+    PeerCertificateExpired "PEER_CERTIFICATE_EXPIRED" Unavailable
+        nl: "Wij weigeren het certificaat van de andere gateway: verlopen, of nog niet geldig.", "Bel die organisatie; kijk ook of de eigen klok goed staat.";
+        en: "We refuse the peer's certificate: expired, or not valid yet.", "Call that organisation; check your own clock too.";
+    PeerCertificateUntrusted "PEER_CERTIFICATE_UNTRUSTED" Unavailable
+        nl: "Wij weigeren het certificaat van de andere gateway: onbekende uitgever.", "Vraag die organisatie naar haar CA en tussencertificaten; vertrouw geen CA zonder overleg.";
+        en: "We refuse the peer's certificate: unknown issuer.", "Ask that organisation for its CA and intermediates; trust no CA without asking.";
+    PeerCertificateUnbound "PEER_CERTIFICATE_UNBOUND" Unavailable
+        nl: "Wij weigeren het certificaat van de andere gateway: niet dat van de verwachte organisatie.", "Vraag die organisatie haar nieuwste partijgegevens te sturen; bel bij twijfel.";
+        en: "We refuse the peer's certificate: not that of the organisation we expect.", "Ask that organisation to send its newest party record; when in doubt, call.";
+    PeerCertificateUnusable "PEER_CERTIFICATE_UNUSABLE" Unavailable
+        nl: "Wij weigeren het certificaat van de andere gateway: het voldoet niet.", "Bel die organisatie; `schakel certs check` zegt wat er niet klopt.";
+        en: "We refuse the peer's certificate: it does not comply.", "Call that organisation; `schakel certs check` says what is wrong with it.";
+    RevocationListExpired "REVOCATION_LIST_EXPIRED" Unavailable
+        nl: "Onze intrekkingslijst voor dit certificaat is verlopen.", "Haal de lijst opnieuw op bij de CA; de gateway leest haar vanzelf.";
+        en: "Our revocation list for this certificate has expired.", "Fetch the list from the CA again; the gateway reads it by itself.";
+    RevocationListMissing "REVOCATION_LIST_MISSING" Unavailable
+        nl: "Er is geen geldige intrekkingslijst van de uitgever van dit certificaat.", "Noem de lijst van elke CA in de keten onder `crls`; de handtekening moet van die CA zijn.";
+        en: "There is no valid revocation list of this certificate's issuer.", "Name the list of every CA of the chain under `crls`; its signature must be that CA's.";
+    TlsIncompatible "TLS_INCOMPATIBLE" Unavailable
+        nl: "De andere kant spreekt geen TLS 1.3 met HTTP/2.", "Controleer adres en poort in de partijgegevens, en wat er tussen staat.";
+        en: "The other side does not speak TLS 1.3 with HTTP/2.", "Check address and port in the party record, and what stands in between.";
+    PeerUnreachable "PEER_UNREACHABLE" Unavailable
+        nl: "De andere gateway is niet bereikbaar.", "Het wordt vanzelf opnieuw geprobeerd; bel intussen.";
+        en: "The peer cannot be reached.", "It is tried again by itself; telephone meanwhile.";
+    ConfigurationRefused "CONFIGURATION_REFUSED" Invalid
+        nl: "Nieuwe bestanden van deze gateway zijn geweigerd; de vorige blijven gelden.", "Lees in het logboek van het programma welk bestand en waarom, en herstel het.";
+        en: "New files of this gateway are refused; the previous ones stay in force.", "Read in the program's log which file and why, and repair it.";
     Internal "INTERNAL" Internal
         nl: "Er ging iets mis in de gateway.", "Probeer opnieuw; meld het aan de beheerder als het blijft.";
         en: "Something went wrong in the gateway.", "Try again; tell the operator if it persists.";
@@ -293,6 +341,15 @@ impl Refusal {
             (Some(clause), Lang::En) => format!("{sentence} (clause {clause})"),
             (None, _) => sentence.to_owned(),
         }
+    }
+}
+
+impl Refusal {
+    /// All of it for whoever waits: code, sentence, what was seen, and what to do.
+    #[must_use]
+    pub fn advice(&self, lang: Lang) -> String {
+        let detail = if self.detail.is_empty() { String::new() } else { format!(" ({})", self.detail) };
+        format!("{} {}{detail}. {}", self.reason.code(), self.sentence(lang).trim_end_matches('.'), self.reason.remedy(lang))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::custody::DeclineCode;
 use crate::dossier::{Dossier, Finding};
 use crate::id::{CaseId, ConsultationId, Label, OfferId, OrgId};
 use crate::person::Actor;
+use crate::refusal::Refusal;
 
 /// Who is responsible now, as far as this organisation can know, and whom to call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -393,6 +394,10 @@ pub struct PeerView {
     pub state: PeerState,
     /// Why messages wait, or why it was stopped.
     pub reason: Option<String>,
+    /// The same as a reason with a remedy, when the connection itself fails.
+    pub refusal: Option<Refusal>,
+    /// When the first certificate of its chain ends, as it was shown last; none when it was not seen since the start.
+    pub certificate_ends: Option<Timestamp>,
     /// Messages waiting.
     pub waiting: u64,
     /// When the oldest waiting message was queued.

@@ -1,7 +1,7 @@
 //! What the local doors ask, answered: the desk executes, the ledger proves, the courier tells how links stand. Everything that is
 //! looked at is in the log first.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use schakel_domain::audit::event::EventCode;
@@ -17,6 +17,7 @@ use schakel_domain::view::{
 use tokio::sync::{mpsc, watch};
 
 use super::covenants;
+use super::trust::Trust;
 use crate::adapter_door::AdapterStatus;
 use crate::cosigner;
 use crate::courier::{Courier, State};
@@ -36,6 +37,8 @@ pub(super) struct Front {
     pub ledger: Arc<Ledger>,
     /// The courier.
     pub courier: Arc<Courier>,
+    /// What we trust, once the doors are open.
+    pub trust: Arc<OnceLock<Arc<Trust>>>,
     /// The adapters that run, in order of their names.
     pub adapters: Vec<Arc<AdapterStatus>>,
 }
@@ -141,6 +144,7 @@ impl Front {
         peers.retain(|org| org.as_str() > page.after.as_str());
         let more = peers.len() > page.size as usize;
         peers.truncate(page.size as usize);
+        let ends = self.trust.get().map(|trust| trust.certificate_ends()).unwrap_or_default();
         let mut views = Vec::with_capacity(peers.len());
         for org in peers {
             let status = self.courier.status(&org).await.map_err(|error| unavailable(&error))?;
@@ -155,6 +159,8 @@ impl Front {
             views.push(PeerView {
                 name: agreements.name(&org),
                 state,
+                refusal: if stopped.is_some() { None } else { status.last_refusal },
+                certificate_ends: ends.get(&org).copied(),
                 reason: stopped.or(status.last_error),
                 waiting: status.waiting,
                 oldest: status.oldest,

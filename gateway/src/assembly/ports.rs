@@ -13,7 +13,7 @@ use schakel_domain::signature::SecretKey;
 use crate::agreements::Agreements;
 use crate::courier::{self, Courier};
 use crate::desk::{self, Delivery, Desk, Receipt, Source};
-use crate::doors::federation::Receive;
+use crate::doors::federation::{Highest, Receive};
 use crate::peers::agreements as shown;
 use crate::peers::{Directory, Peer, Signer};
 use crate::store::OutboxRow;
@@ -59,16 +59,29 @@ fn texts(book: Option<&Book>) -> impl Iterator<Item = &CovenantText> {
     signed.filter_map(|(_, _, covenant)| covenant.signed()).map(|signed| &signed.document)
 }
 
-/// Our signing key.
-pub(super) struct OrgSigner(pub SecretKey);
+/// Our signing key, and the agreements that know our earlier ones.
+pub(super) struct OrgSigner {
+    /// The key we sign with.
+    pub key: SecretKey,
+    /// Where our party record is.
+    pub agreements: Arc<Agreements>,
+    /// Our organisation.
+    pub me: OrgId,
+}
 
 impl Signer for OrgSigner {
     fn key_id(&self) -> String {
-        self.0.public().key_id()
+        self.key.public().key_id()
     }
 
     fn sign(&self, statement: &[u8]) -> Vec<u8> {
-        self.0.sign(statement)
+        self.key.sign(statement)
+    }
+
+    fn own_key(&self, key_id: &str) -> Option<[u8; 32]> {
+        let held = self.agreements.held();
+        let recorded = held.records.newest(&self.me).into_iter().flat_map(|record| &record.signing_keys).map(|key| key.key);
+        recorded.chain([self.key.public()]).find(|key| key.key_id() == key_id).map(|key| key.0)
     }
 }
 
@@ -88,10 +101,15 @@ impl Receive for DeskPort {
         Box::pin(self.desk.receive(caller, deliveries))
     }
 
-    fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<u64, Refusal>> {
+    fn poison<'a>(&'a self, caller: &'a Caller, delivery: Delivery) -> BoxFuture<'a, Receipt> {
+        Box::pin(async move { self.desk.poison(caller, &delivery).await })
+    }
+
+    fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<Option<Highest>, Refusal>> {
         Box::pin(async move {
-            let numbers = self.desk.store().received_numbers().await.map_err(|_| Refusal::new(Stage::Store, Reason::StoreUnavailable))?;
-            Ok(numbers.into_iter().find(|(org, _)| org == peer).map_or(0, |(_, number)| number))
+            let newest = self.desk.store().newest_received(peer).await;
+            let newest = newest.map_err(|_| Refusal::new(Stage::Store, Reason::StoreUnavailable))?;
+            Ok(newest.map(|row| Highest { number: row.number, proof: row.proof }))
         })
     }
 
@@ -133,6 +151,17 @@ impl courier::Outcome for DeskPort {
 
     fn peer_knows_less<'a>(&'a self, peer: &'a OrgId, theirs: u64) -> BoxFuture<'a, Result<(), Refusal>> {
         Box::pin(self.desk.knows_less(peer, theirs))
+    }
+
+    fn peer_disbelieved<'a>(&'a self, peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if self.said_this_minute(peer) {
+                return;
+            }
+            if let Err(refusal) = self.desk.disbelieved(peer, theirs, ours).await {
+                tracing::error!(refusal = %refusal, "the false claim of a peer could not be logged");
+            }
+        })
     }
 }
 

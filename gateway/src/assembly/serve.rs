@@ -12,24 +12,18 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use super::front::Front;
-use super::{Addresses, Link, Listeners, StartError};
+use super::link::Link;
+use super::trust::Parts;
+use super::{Addresses, Listeners, StartError};
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::adapter_door::{AdapterStatus, Describer, Execute, Feed, Profile};
 use crate::config::{Config, FileDrop, LocalDoor};
-use crate::courier::{Courier, TlsDial};
+use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
 use crate::doors::caller::{Authentication, Issuer};
 use crate::doors::{Door, FrontDesk, admin, audit, care, health};
 use crate::peers::Directory;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
-
-/// After a failed round of timers the clock tries again.
-const CLOCK_AGAIN: Duration = Duration::from_secs(5);
-/// The clock looks at least this often, so that a changed system time is noticed.
-const CLOCK_AT_MOST: Duration = Duration::from_secs(60);
-
-/// Within about this time a replica knows what another one changed.
-const REPLICAS: Duration = Duration::from_secs(1);
 
 /// Resolves when the gateway stops.
 pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
@@ -45,53 +39,11 @@ pub(super) async fn until_stopped(stop: watch::Receiver<bool>, work: impl Future
     }
 }
 
-/// Fires timers when they are due.
-pub(super) async fn clock(desk: Arc<Desk>) {
-    loop {
-        let wait = match desk.next_due().await {
-            Ok(Some(due)) => Duration::try_from(desk.now().duration_until(due)).unwrap_or(Duration::ZERO).min(CLOCK_AT_MOST),
-            Ok(None) => CLOCK_AT_MOST,
-            Err(_) => CLOCK_AGAIN,
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = desk.signals().timers_changed() => continue,
-        }
-        if let Err(refusal) = desk.tick().await {
-            tracing::error!(refusal = %refusal, "timers could not fire");
-            tokio::time::sleep(CLOCK_AGAIN).await;
-        }
-    }
-}
-
-/// Notices within a moment what another replica of this gateway changed. A store that cannot be read now is read at the next look; nothing
-/// is committed meanwhile either.
-pub(super) async fn replicas(desk: Arc<Desk>) {
-    let mut failing = false;
-    loop {
-        tokio::time::sleep(REPLICAS).await;
-        let refreshed = desk.refresh().await;
-        if let Err(refusal) = &refreshed
-            && !failing
-        {
-            tracing::warn!(refusal = %refusal, "what other replicas changed could not be read");
-        }
-        failing = refreshed.is_err();
-    }
-}
-
-/// Wakes the courier when something is to be sent.
-pub(super) async fn outgoing(desk: Arc<Desk>, courier: Arc<Courier>) {
-    loop {
-        let peers: Vec<_> = desk.signals().outgoing().await.into_iter().collect();
-        courier.wake(&peers);
-    }
-}
-
 /// Our end of connections to peers.
 pub(super) fn dial(config: &Config, directory: &Arc<dyn Directory>, source: &Arc<dyn Source>) -> Result<TlsDial, StartError> {
-    let material = Material::from_files(&config.federation.files()).map_err(|error| StartError::part("federation certificate", error))?;
-    Ok(TlsDial { tls: ClientTls::new(material, tls_clock(source)), directory: Arc::clone(directory) })
+    let material = Material::from_files(&config.federation_files()).map_err(|error| StartError::part("federation certificate", error))?;
+    let tls = ClientTls::new(material, tls_clock(source)).map_err(|error| StartError::part("federation certificate", error))?;
+    Ok(TlsDial { tls, directory: Arc::clone(directory) })
 }
 
 /// The file drop's door.
@@ -122,32 +74,34 @@ pub(super) async fn open(
     source: &Arc<dyn Source>,
     tasks: &mut JoinSet<()>,
     stop: &watch::Receiver<bool>,
-) -> Result<Addresses, StartError> {
-    let opener = Opener { config, source, stop };
+) -> Result<(Addresses, Parts), StartError> {
+    let mut opener = Opener { config, source, stop, parts: Parts::default() };
     let federation = opener.federation(listeners.federation, link, tasks).await?;
-    let care_authentication = opener.authentication(&config.care.issuers)?;
-    let audit_authentication = opener.authentication(config.audit_issuers())?;
+    let care_authentication = opener.authentication("care", &config.care.issuers)?;
+    let audit_authentication = opener.authentication("audit", config.audit_issuers())?;
     let desk = || Arc::clone(front) as Arc<dyn FrontDesk>;
     let care_door = Door::new("care", desk(), care_authentication);
     let (_care_health, routes) = care::care_routes(&care_door).map_err(|error| StartError::part("reflection", error))?;
     let care = opener.local("care", &config.care, listeners.care, routes, tasks).await?;
     let (_audit_health, routes) = audit::audit_routes(&Door::new("audit", desk(), audit_authentication));
     let audit = opener.local("audit", &config.audit, listeners.audit, routes, tasks).await?;
-    let admin_authentication = opener.authentication(&config.care.issuers)?;
+    let admin_authentication = opener.authentication("admin", &config.care.issuers)?;
     let (_admin_health, routes) = admin::admin_routes(&Door::new("admin", desk(), admin_authentication));
     let admin = opener.admin(listeners.admin, routes, tasks).await?;
-    Ok(Addresses { federation, care, audit, admin })
+    opener.parts.documents(&config.agreements.covenants, &config.agreements.records);
+    Ok((Addresses { federation, care, audit, admin }, opener.parts))
 }
 
 struct Opener<'a> {
     config: &'a Config,
     source: &'a Arc<dyn Source>,
     stop: &'a watch::Receiver<bool>,
+    parts: Parts,
 }
 
 impl Opener<'_> {
     async fn federation(
-        &self,
+        &mut self,
         listener: Option<StdListener>,
         link: &Link,
         tasks: &mut JoinSet<()>,
@@ -156,20 +110,24 @@ impl Opener<'_> {
         let (listener, address) = bound(listener, door.listen, "federation door").await?;
         let directory = Arc::clone(&link.directory);
         let admit: Admit = Arc::new(move |identity| admit_peer(&*directory, identity));
-        let tls = self.server_tls("federation", ClientAuth::Organization, Some(admit), &door.files())?;
+        let files = self.config.federation_files();
+        let tls = self.server_tls("federation", ClientAuth::Organization, Some(admit), &files)?;
+        if tls.material().revocation.is_empty() {
+            tracing::warn!("no revocation list (federation.crls): a revoked certificate of a peer is accepted until it ends");
+        }
+        self.parts.tls("federation", files, &tls, link.tls.as_ref());
         let (reporter, health) = health::health();
         health::say(&reporter, true).await;
-        let routes = Routes::new(link.door.exchange())
-            .add_service(link.door.sync())
-            .add_service(link.door.witness(Arc::clone(&link.witness)))
-            .add_service(health)
-            .prepare();
-        self.run(listener, tls, routes, tasks);
+        let mut routes = Routes::new(link.door.exchange()).add_service(link.door.sync()).add_service(health);
+        if let Some(witness) = &link.witness {
+            routes = routes.add_service(link.door.witness(Arc::clone(witness)));
+        }
+        self.run(listener, tls, routes.prepare(), tasks);
         Ok(address)
     }
 
     async fn local(
-        &self,
+        &mut self,
         name: &'static str,
         door: &LocalDoor,
         listener: Option<StdListener>,
@@ -178,25 +136,23 @@ impl Opener<'_> {
     ) -> Result<std::net::SocketAddr, StartError> {
         let (listener, address) = bound(listener, door.listen, "local door").await?;
         let auth = if door.trust.is_some() { ClientAuth::OptionalClient } else { ClientAuth::Off };
-        let files = Files {
-            certificate: door.certificate.clone(),
-            key: door.key.clone(),
-            trust: door.trust.clone().unwrap_or_else(|| self.config.federation.trust.clone()),
-        };
+        let files = self.config.local_files(door);
         let tls = self.server_tls(name, auth, None, &files)?;
+        self.parts.tls(name, files, &tls, None);
         self.run(listener, tls, routes, tasks);
         Ok(address)
     }
 
     async fn admin(
-        &self,
+        &mut self,
         listener: Option<StdListener>,
         routes: Routes,
         tasks: &mut JoinSet<()>,
     ) -> Result<Option<std::net::SocketAddr>, StartError> {
-        if let Some((listen, files)) = self.config.admin.tls() {
+        if let Some((listen, files)) = self.config.admin_tls() {
             let (listener, address) = bound(listener, listen, "admin door").await?;
             let tls = self.server_tls("admin", ClientAuth::Client, None, &files)?;
+            self.parts.tls("admin", files, &tls, None);
             self.run(listener, tls, routes, tasks);
             return Ok(Some(address));
         }
@@ -226,12 +182,17 @@ impl Opener<'_> {
         tasks.spawn(async move { report(serve.await) });
     }
 
-    fn authentication(&self, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
-        let mut ready = Vec::with_capacity(issuers.len());
+    fn authentication(&mut self, door: &str, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
+        let (mut ready, mut all) = (Vec::with_capacity(issuers.len()), Vec::with_capacity(issuers.len()));
         for issuer in issuers {
-            ready.push(Issuer::load(&issuer.settings()).map_err(|error| StartError::part("identity provider", error))?);
+            let settings = issuer.settings();
+            ready.push(Issuer::load(&settings).map_err(|error| StartError::part("identity provider", error))?);
+            all.push(settings);
         }
-        Ok(Arc::new(Authentication::new(self.config.organization.clone(), ready, self.config.admin.operators.clone())))
+        let operators = self.config.admin.operators.clone();
+        let authentication = Arc::new(Authentication::new(self.config.organization.clone(), ready, operators));
+        self.parts.tokens(door, all, &authentication);
+        Ok(authentication)
     }
 }
 

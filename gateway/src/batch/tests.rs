@@ -35,6 +35,10 @@ impl Signer for TestSigner {
     fn sign(&self, statement: &[u8]) -> Vec<u8> {
         self.pair.sign(statement).as_ref().to_vec()
     }
+
+    fn own_key(&self, key_id: &str) -> Option<[u8; 32]> {
+        (key_id == self.name).then(|| self.public())
+    }
 }
 
 fn org(number: u32) -> OrgId {

@@ -94,7 +94,11 @@ fn dev(out: &std::path::Path, gateways: &[Gateway], clients: &[ClientName]) -> R
         }
     }
     let pki = write_dev_pki(out, &orgs, Timestamp::now()).map_err(Failure::new)?;
-    let mut text = format!("Throw-away certificates, valid for 90 days. Never for real use.\nca           {}\n", pki.ca.display());
+    let mut text = format!(
+        "Throw-away certificates, valid for 90 days. Never for real use.\nca           {}\nrevoked      {}\n",
+        pki.ca.display(),
+        pki.crl.display()
+    );
     let mut rows = Vec::new();
     for org in &pki.orgs {
         let _ = writeln!(text, "{:<12} {}", org.id, org.certificate.display());
@@ -102,7 +106,7 @@ fn dev(out: &std::path::Path, gateways: &[Gateway], clients: &[ClientName]) -> R
         let clients: Vec<_> = org.clients.iter().map(client).collect();
         rows.push(json!({ "id": org.id, "certificate": org.certificate, "key": org.key, "local_ca": org.local_ca, "clients": clients }));
     }
-    Ok(Report::new(text, json!({ "ca": pki.ca, "organizations": rows })))
+    Ok(Report::new(text, json!({ "ca": pki.ca, "crl": pki.crl, "organizations": rows })))
 }
 
 fn request(org: &OrgId, hosts: &[String], out: &std::path::Path) -> Result<Report, Failure> {

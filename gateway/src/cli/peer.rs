@@ -144,7 +144,13 @@ fn row(peer: &wire::Peer, lang: Lang) -> Vec<String> {
         (n, Lang::Nl) => format!("{n} wacht sinds {}", moment(peer.oldest_time.as_ref())),
         (n, Lang::En) => format!("{n} waiting since {}", moment(peer.oldest_time.as_ref())),
     };
-    vec![last(&peer.name).to_owned(), peer.organization_name.clone(), word(peer.state(), lang).1.to_owned(), waiting, peer.reason.clone()]
+    let ends = match (peer.certificate_expire_time.as_ref(), lang) {
+        (None, _) => String::new(),
+        (ends, Lang::Nl) => format!("certificaat tot {}", moment(ends)),
+        (ends, Lang::En) => format!("certificate until {}", moment(ends)),
+    };
+    let state = word(peer.state(), lang).1.to_owned();
+    vec![last(&peer.name).to_owned(), peer.organization_name.clone(), state, waiting, ends, peer.reason.clone()]
 }
 
 fn object(peer: &wire::Peer) -> Value {
@@ -157,6 +163,9 @@ fn object(peer: &wire::Peer) -> Value {
         "oldest": moment_json(peer.oldest_time.as_ref()),
         "next_attempt": moment_json(peer.next_attempt_time.as_ref()),
         "contact": moment_json(peer.contact_time.as_ref()),
+        "reason_code": Some(&peer.reason_code).filter(|code| !code.is_empty()),
+        "remedy": Some(&peer.remedy).filter(|remedy| !remedy.is_empty()),
+        "certificate_ends": moment_json(peer.certificate_expire_time.as_ref()),
     })
 }
 

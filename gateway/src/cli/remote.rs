@@ -135,7 +135,8 @@ impl Remote {
         if let Some((info, said)) = newer.zip(status.get_details_localized_message()) {
             return No::Refused(Box::new(Refused { reason: info.reason, lines: vec![said.message], detail: status.message().to_owned() }));
         }
-        let why = self.tap.as_ref().and_then(Tap::last).unwrap_or_else(|| innermost(status));
+        let seen = self.tap.as_ref().and_then(Tap::last);
+        let why = seen.map_or_else(|| innermost(status), |refusal| refusal.to_string());
         Failure::new(format_args!("{}: {}", self.place, words::plain(&why))).into()
     }
 }

@@ -43,8 +43,16 @@ async fn serve(config: Config, globals: &Globals) -> Result<Verdict, Failure> {
     let running = assembly::start(config, Listeners::default(), Arc::<SystemSource>::default()).await.map_err(Failure::new)?;
     super::print(&hello(organization.as_str(), &running.addresses, globals.json))?;
     let stop = stop_signal()?;
+    let mut again = signal(SignalKind::hangup()).map_err(Failure::new)?;
+    let reload = async {
+        while again.recv().await.is_some() {
+            // What became of it is in the log of the program, and in the audit log.
+            running.reload().await;
+        }
+    };
     tokio::select! {
         () = stop => {}
+        () = reload => {}
         () = running.fatal() => return Err(Failure::new("the store broke; this process ends so that a restart can recover what is durable")),
     }
     say_stopping(&running).await;

@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use aws_lc_rs::rand::SystemRandom;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::Algorithm;
 
 use super::keys::{self, KeyFileError};
@@ -23,6 +23,8 @@ use crate::vault::FileKey;
 const MAX_TEXT: usize = 200;
 /// Most connections, handshakes or streams a bound may allow.
 const MAX_BOUND: usize = 100_000;
+/// Longest grace of a revocation list.
+const MAX_GRACE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Most documents, keys or issuers in one list.
 const MAX_LIST: usize = 100;
 
@@ -215,7 +217,7 @@ impl Found<'_> {
     }
 
     fn admin(&mut self) {
-        let AdminDoor { socket, listen, certificate, key, trust, operators: _ } = &self.config.admin;
+        let AdminDoor { socket, listen, certificate, key, trust, operators: _, crls: _ } = &self.config.admin;
         self.unless(
             socket.is_some() != listen.is_some(),
             "admin",
@@ -237,16 +239,30 @@ impl Found<'_> {
         let limits = &config.limits;
         let counts = [
             ("limits.connections", limits.connections),
+            ("limits.connections_per_source", limits.connections_per_source),
             ("limits.handshakes", limits.handshakes),
             ("limits.streams", limits.streams.map(|count| count as usize)),
         ];
         for (path, count) in counts {
             self.at_most(path, count, (Some(1), "1", "100000", MAX_BOUND));
         }
+        self.unless(
+            config.revocation.grace.is_none_or(|grace| grace.duration() <= MAX_GRACE),
+            "revocation.grace",
+            ("is langer dan 14 dagen.", "is longer than 14 days."),
+            (
+                "Een verlopen lijst zegt niets over wat daarna is ingetrokken; kies hoogstens 14d.",
+                "An expired list says nothing of what was revoked since; choose 14d at most.",
+            ),
+        );
         let lists = [
             ("keys.root", config.keys.root.len()),
             ("agreements.covenants", config.agreements.covenants.len()),
             ("agreements.records", config.agreements.records.len()),
+            ("federation.crls", config.federation.crls.len()),
+            ("care.crls", config.care.crls.len()),
+            ("audit.crls", config.audit.crls.len()),
+            ("admin.crls", config.admin.crls.len()),
             ("care.issuers", config.care.issuers.len()),
             ("audit.issuers", config.audit.issuers.len()),
         ];

@@ -43,7 +43,7 @@ impl Submit for Heads {
             let dialled = self.dial.dial(peer, &known)?;
             let mut client = WitnessServiceClient::new(dialled.channel.clone()).max_decoding_message_size(MAX_ANSWER);
             let asked = timeout(ANSWER, client.add_checkpoint(pb::AddCheckpointRequest { body })).await;
-            let why = |otherwise: String| (dialled.why)().unwrap_or(otherwise);
+            let why = |otherwise: String| (dialled.why)().map_or(otherwise, |refusal| refusal.to_string());
             let answer = asked.map_err(|_| why("no answer in time".to_owned()))?.map_err(|status| why(status.message().to_owned()))?;
             let pb::AddCheckpointResponse { status, body } = answer.into_inner();
             let status = u16::try_from(status).map_err(|_| "an answer without a status".to_owned())?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use schakel_domain::id::OrgId;
+use schakel_domain::refusal::Refusal;
 use tonic::transport::Channel;
 
 use crate::peers::{Directory, Peer};
@@ -15,7 +16,7 @@ pub struct Dialled {
     /// The channel; it connects at the first call.
     pub channel: Channel,
     /// Why the connection failed last, when that is known better than the RPC library says it.
-    pub why: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    pub why: Arc<dyn Fn() -> Option<Refusal> + Send + Sync>,
 }
 
 impl fmt::Debug for Dialled {

@@ -15,6 +15,9 @@ use crate::peers::caller;
 /// Room for a list, or for one document and its frame.
 const MAX_ANSWER_BYTES: usize = MAX_DOCUMENT_BYTES + 64 * 1024;
 
+/// Most documents fetched in one comparison: what a peer says to hold is its own word. The rest comes at the next one.
+const MAX_FETCHED: usize = 64;
+
 /// What a comparison brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Synced {
@@ -67,12 +70,12 @@ async fn fetch(
 ) -> Result<(), SyncError> {
     let ours = Index::of(&agreements.held(peer).await?);
     let from = caller(peer.clone(), None);
-    for held in theirs.covenants.iter().filter(|held| !ours.has_covenant(held)) {
+    for held in theirs.covenants.iter().filter(|held| !ours.has_covenant(held)).take(MAX_FETCHED) {
         let request = pb::GetCovenantRequest { covenant: held.id.clone(), version: held.version };
         let bundle = client.get_covenant(request).await.map_err(Box::new)?.into_inner().bundle;
         synced.took(agreements.offered(&from, Document::Covenant(bundle)).await);
     }
-    for held in theirs.records.iter().filter(|held| ours.record(&held.org) < held.number) {
+    for held in theirs.records.iter().filter(|held| ours.record(&held.org) < held.number).take(MAX_FETCHED) {
         let request = pb::GetPartyRecordRequest { organization: held.org.to_string() };
         let record = client.get_party_record(request).await.map_err(Box::new)?.into_inner().record;
         synced.took(agreements.offered(&from, Document::PartyRecord(record)).await);

@@ -122,16 +122,25 @@ async fn open(task: &mut Task, row: &OutboxRow) -> Result<Option<Vec<u8>>, Fault
         Ok(bytes) if bytes.len() > MAX_MESSAGE_BYTES => {
             let (number, message, reason) = (row.number, row.message.message, TOO_LARGE.code().to_owned());
             let parked = Parked { number, message, reason, detail: String::new(), proof: None };
-            task.ports.outcome.parked(&task.org, parked).await.map_err(|refusal| Fault::Own(refusal.to_string()))?;
+            match task.ports.outcome.parked(&task.org, parked).await {
+                Ok(()) => task.line.refused(&place(row), Instant::now(), backoff::FIRST),
+                // What was collected before it still goes.
+                Err(refusal) => wait(task, row, &format!("it is too large and cannot be parked: {refusal}")),
+            }
             Ok(None)
         }
         Ok(bytes) => Ok(Some(bytes)),
         Err(why) => {
-            tracing::error!(peer = %task.org, number = row.number, %why, "a message cannot be opened and waits");
-            task.shared.show(|shown| shown.error = Some(format!("message {} cannot be opened: {why}", row.number)));
-            let random = task.ports.random.clone();
-            task.line.later(&place(row), Instant::now(), |attempts| backoff::delay(attempts, &random));
+            wait(task, row, &format!("it cannot be opened: {why}"));
             Ok(None)
         }
     }
+}
+
+/// Holds one message back, with its thread; all others go on.
+fn wait(task: &mut Task, row: &OutboxRow, why: &str) {
+    tracing::error!(peer = %task.org, number = row.number, why, "a message waits");
+    task.shared.show(|shown| shown.error = Some(format!("message {}: {why}", row.number).into()));
+    let random = task.ports.random.clone();
+    task.line.later(&place(row), Instant::now(), |attempts| backoff::delay(attempts, &random));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use schakel_domain::id::OrgId;
-use schakel_domain::refusal::Reason;
+use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::federation::v1::exchange_service_client::ExchangeServiceClient;
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ use super::load::{self, Item, Load};
 use super::shared::State;
 use super::task::{Task, until};
 use super::{Delivered, Dialled, Parked, backoff};
-use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_batch, verify_answers};
+use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_batch, verify_answers, verify_proof};
 use crate::peers::Peer;
 use crate::store::{OutboxRow, OutboxState};
 use crate::wire::status::to_refusal;
@@ -48,7 +48,7 @@ pub(super) enum Fault {
     /// We may not, or cannot, exchange with this peer; or something of our own is in the way.
     Own(String),
     /// No connection, or it was lost.
-    Lost(String),
+    Lost(Refusal),
     /// The peer said no.
     Told(String),
     /// The peer breaks the protocol.
@@ -60,8 +60,25 @@ pub(super) enum Fault {
         /// Highest number we gave out.
         ours: u64,
     },
+    /// The peer says so, and does not prove it.
+    Unproven {
+        /// Highest number it claims to hold.
+        theirs: u64,
+        /// Highest number we gave out.
+        ours: u64,
+    },
     /// So much was answered with LATER that the peer must be left alone for a while.
     Crowded,
+}
+
+impl Fault {
+    /// The reason of the catalogue, when there is one.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Fault::Lost(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -69,11 +86,14 @@ impl fmt::Display for Fault {
         match self {
             Fault::Stopped(why) => write!(f, "stopped by an operator: {why}"),
             Fault::Own(why) => write!(f, "{why}"),
-            Fault::Lost(why) => write!(f, "no connection: {why}"),
+            Fault::Lost(why) => write!(f, "no connection: {}", why.advice(Lang::En)),
             Fault::Told(why) => write!(f, "refused by the peer: {why}"),
             Fault::Broken(why) => write!(f, "the peer breaks the protocol: {why}"),
             Fault::Ahead { theirs, ours } => {
                 write!(f, "the peer holds our message {theirs}, and the highest we gave out is {ours}: data was lost here")
+            }
+            Fault::Unproven { theirs, ours } => {
+                write!(f, "the peer claims to hold our message {theirs} without proof; the highest we gave out is {ours}")
             }
             Fault::Crowded => write!(f, "the peer cannot take messages now"),
         }
@@ -143,18 +163,24 @@ async fn open(task: &mut Task, dialled: Dialled) -> Result<Session<'_>, Fault> {
     let Some(pb::ExchangeResponse { response: Some(pb::exchange_response::Response::Welcome(welcome)) }) = first else {
         return Err(Fault::Broken("expected a Welcome"));
     };
-    compare(task, &org, welcome.highest_number).await?;
+    compare(task, &org, &welcome).await?;
     send_lost_again(task, &org, welcome.highest_number).await?;
     let theirs = Parties { sender: org, receiver: us, incarnation: welcome.incarnation };
     Ok(Session { task, dialled, requests, answers, ours, theirs, under_way: VecDeque::new(), page: VecDeque::new() })
 }
 
-/// Whether the peer has seen more of ours than we hold. Our own number is read after theirs, so it can only be too high.
-async fn compare(task: &Task, org: &OrgId, theirs: u64) -> Result<(), Fault> {
+/// Whether the peer has seen more of ours than we hold. Our own number is read after theirs, so it can only be too high. A number alone is
+/// the word of one peer: believed is only our own signature.
+async fn compare(task: &Task, org: &OrgId, welcome: &pb::Welcome) -> Result<(), Fault> {
+    let theirs = welcome.highest_number;
     let queues = task.ports.store.outbox_peers().await.map_err(|error| Fault::Own(error.to_string()))?;
     let ours = queues.iter().find(|queue| queue.peer == *org).map_or(0, |queue| queue.highest);
     if theirs <= ours {
         return Ok(());
+    }
+    if !proven(task, org, welcome) {
+        task.ports.outcome.peer_disbelieved(org, theirs, ours).await;
+        return Err(Fault::Unproven { theirs, ours });
     }
     task.ports.outcome.peer_knows_more(org, theirs, ours).await;
     Err(Fault::Ahead { theirs, ours })
@@ -174,21 +200,34 @@ async fn send_lost_again(task: &mut Task, org: &OrgId, theirs: u64) -> Result<()
     Ok(())
 }
 
+/// Whether we ourselves once signed a message with the number of the Welcome for this peer.
+fn proven(task: &Task, org: &OrgId, welcome: &pb::Welcome) -> bool {
+    let Some(proof) = &welcome.highest else { return false };
+    let Some(key) = task.ports.signer.own_key(&proof.key_id) else { return false };
+    verify_proof(proof, &key).is_ok_and(|proven| {
+        proven.parties.sender == task.ports.us && proven.parties.receiver == *org && proven.number == welcome.highest_number
+    })
+}
+
 async fn send(requests: &mpsc::Sender<pb::ExchangeRequest>, request: pb::exchange_request::Request) -> Result<(), Fault> {
     let request = pb::ExchangeRequest { request: Some(request) };
-    requests.send(request).await.map_err(|_| Fault::Lost("the stream was closed".to_owned()))
+    requests.send(request).await.map_err(|_| Fault::Lost(gone("the stream was closed")))
 }
 
 /// The true reason of a lost connection, when somebody knows it.
-fn why(dialled: &Dialled, otherwise: &str) -> String {
-    (dialled.why)().unwrap_or_else(|| otherwise.to_owned())
+fn why(dialled: &Dialled, otherwise: &str) -> Refusal {
+    (dialled.why)().unwrap_or_else(|| gone(otherwise))
+}
+
+fn gone(what: &str) -> Refusal {
+    Refusal::new(Stage::Peer, Reason::PeerUnreachable).because(shorten(what))
 }
 
 /// A status is either what the peer said, or a lost connection.
 fn explain(status: &tonic::Status, dialled: &Dialled) -> Fault {
     match to_refusal(status) {
         Some(refusal) => Fault::Told(shorten(&refusal.to_string())),
-        None => Fault::Lost(shorten(&why(dialled, status.message()))),
+        None => Fault::Lost(why(dialled, status.message())),
     }
 }
 
@@ -224,7 +263,7 @@ impl Session<'_> {
                 },
                 () = self.task.shared.woken() => {}
                 () = until(self.task.line.next_release()) => {}
-                () = until(due) => return Err(Fault::Lost("no acknowledgement in time".to_owned())),
+                () = until(due) => return Err(Fault::Lost(gone("no acknowledgement in time"))),
                 () = until(due.is_none().then_some(idle)) => {
                     self.task.line.settle(Instant::now());
                     return Ok(());
@@ -314,13 +353,18 @@ impl Session<'_> {
         if !delivered.is_empty() {
             outcome.delivered(&org, delivered).await.map_err(own)?;
         }
+        let mut judged = answers.to_vec();
         for index in with(Outcome::Refused) {
             let Answer { number, reason, detail, .. } = answers[index].clone();
             tracing::warn!(peer = %org, number, reason, "a message was refused and is parked");
             let message = sent.items[index].message;
-            outcome.parked(&org, Parked { number, message, reason, detail, proof: Some(proof(index)) }).await.map_err(own)?;
+            if let Err(refusal) = outcome.parked(&org, Parked { number, message, reason, detail, proof: Some(proof(index)) }).await {
+                // It is sent and refused again later; one message that cannot be parked holds up its own thread only.
+                tracing::error!(peer = %org, number, %refusal, "a refused message cannot be parked");
+                judged[index].outcome = Outcome::Later;
+            }
         }
-        self.note(sent, answers);
+        self.note(sent, &judged);
         Ok(())
     }
 
@@ -342,7 +386,7 @@ impl Session<'_> {
         self.task.shared.show(|shown| {
             (shown.held, shown.attempts) = (held, 0);
             if reason.is_some() || held == 0 {
-                shown.error = reason;
+                shown.error = reason.map(Into::into);
             }
         });
     }

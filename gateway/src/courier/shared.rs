@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use schakel_domain::refusal::Refusal;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -36,11 +37,25 @@ pub(super) struct Bells {
     pub(super) sync: bool,
 }
 
+/// What went wrong last.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    pub(super) text: String,
+    /// The same as a reason, when the catalogue has one.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl From<String> for Trouble {
+    fn from(text: String) -> Self {
+        Self { text, refusal: None }
+    }
+}
+
 /// What is shown.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shown {
     pub(super) state: State,
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Trouble>,
     pub(super) next_attempt: Option<Instant>,
     pub(super) attempts: u32,
     pub(super) held: usize,

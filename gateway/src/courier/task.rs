@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::line::Line;
 use super::session::{self, Fault};
-use super::shared::{Shared, State};
+use super::shared::{Shared, State, Trouble};
 use super::{Ports, backoff};
 
 /// A nudge never starts an attempt sooner after the last one: two gateways that fail each other must not chase each other.
@@ -50,7 +50,7 @@ pub(super) async fn live(ports: Arc<Ports>, org: OrgId, shared: Arc<Shared>) {
         }
         tracing::error!(peer = %org, "the courier of this peer failed and starts again");
         shared.ring(|bells| bells.work = true);
-        shared.show(|shown| (shown.state, shown.error) = (State::Waiting, Some("an error in this gateway".to_owned())));
+        shared.show(|shown| (shown.state, shown.error) = (State::Waiting, Some("an error in this gateway".to_owned().into())));
         sleep(backoff::LONGEST).await;
     }
 }
@@ -118,10 +118,11 @@ impl Task {
                 return;
             }
             let state = if matches!(fault, Fault::Ahead { .. }) { State::PeerKnowsMore } else { State::Waiting };
-            let (attempts, held, text) = (self.attempts, self.line.held(), fault.to_string());
+            let (attempts, held) = (self.attempts, self.line.held());
+            let trouble = Trouble { text: fault.to_string(), refusal: fault.refusal().cloned() };
             self.shared.show(|shown| {
                 (shown.state, shown.attempts, shown.held) = (state, attempts, held);
-                (shown.error, shown.next_attempt) = (Some(text), Some(end));
+                (shown.error, shown.next_attempt) = (Some(trouble), Some(end));
             });
             tokio::select! {
                 () = self.shared.woken() => {}
@@ -135,7 +136,7 @@ impl Task {
         self.attempts = 0;
         let text = fault.to_string();
         self.shared.show(|shown| {
-            (shown.state, shown.attempts, shown.next_attempt, shown.error) = (State::Stopped, 0, None, Some(text));
+            (shown.state, shown.attempts, shown.next_attempt, shown.error) = (State::Stopped, 0, None, Some(text.into()));
         });
         while self.ports.directory.peer(&self.org).is_ok_and(|peer| peer.stopped.is_some()) {
             self.shared.woken().await;

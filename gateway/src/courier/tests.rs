@@ -1,6 +1,7 @@
 //! The link as both sides see it: what arrives, once and in order, whatever happens on the way.
 
 pub(crate) mod kit;
+mod poison;
 mod tls;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kit::{Network, Options, gateway, in_thread, in_time, message, org, pair, peer};
+use prost::Message as _;
 use schakel_domain::message::Message;
 use schakel_domain::refusal::Reason;
 use tokio::time::Instant;
@@ -191,19 +193,19 @@ async fn a_peer_that_is_down_costs_no_memory_whatever_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_over_one_message_holds_back_its_thread_alone() {
+async fn a_panic_over_a_message_parks_it_at_once_and_holds_back_nobody() {
     let network = Arc::new(Network::default());
     let (a, b) = pair(&network);
     b.desk.know(|memory| memory.panics = Some(thread(1)));
 
     a.send(&messages(6, 3)).await;
-    a.told(|told| told.delivered.len() == 4).await;
-    assert_eq!((in_thread(&b.desk, 2), in_thread(&b.desk, 3)), (vec![1, 2], vec![1, 2]));
-    assert!(a.outcome.told.borrow().parked.is_empty());
+    // Two messages of the thread are parked, and a void of each takes its place.
+    let told = a.told(|told| told.delivered.len() == 6).await;
 
-    b.desk.know(|memory| memory.panics = None);
-    a.told(|told| told.delivered.len() == 6).await;
-    assert_eq!(in_thread(&b.desk, 1), [1, 2]);
+    assert_eq!((in_thread(&b.desk, 2), in_thread(&b.desk, 3)), (vec![1, 2], vec![1, 2]));
+    assert_eq!(told.parked.iter().map(|parked| parked.reason.as_str()).collect::<Vec<_>>(), [Reason::Internal.code(); 2]);
+    assert_eq!(in_thread(&b.desk, 1), [1, 2], "the voids");
+    assert!(b.desk.know(|memory| memory.deliveries.iter().filter(|number| **number == 1).count()) <= 2, "in its batch, and alone");
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,6 +245,44 @@ async fn a_peer_that_lost_what_it_acknowledged_gets_it_again_in_order_and_not_at
     network.cut();
     a.send(&[message(1, 2, 2, 1)]).await;
     assert_eq!(a.told(|told| told.delivered.len() == 12).await.knows_less, [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_number_without_our_own_signature_is_not_believed_and_stops_that_peer_alone() {
+    let network = Arc::new(Network::default());
+    let (a, b) = pair(&network);
+    let other = gateway(&network, 3, Options::default());
+    a.directory.put(org(3), peer(3));
+    other.directory.put(org(1), peer(1));
+    a.send(&messages(5, 1)).await;
+    a.told(|told| told.delivered.len() == 5).await;
+    let genuine = b.desk.know(|memory| memory.proofs[&5].clone());
+    let mut of_another_number = read_proof(&genuine).unwrap();
+    of_another_number.number = 1_000_000_000;
+    let mut signed_by_the_peer = read_proof(&genuine).unwrap();
+    signed_by_the_peer.key_id = "key-2".to_owned();
+
+    for claim in [Vec::new(), genuine.clone(), of_another_number.encode_to_vec(), signed_by_the_peer.encode_to_vec()] {
+        let again = gateway(&network, 1, Options::default());
+        again.directory.put(org(2), peer(2));
+        again.directory.put(org(3), peer(3));
+        b.desk.know(|memory| {
+            memory.claims = Some(claim);
+            memory.highest.insert(org(1), 1_000_000_000);
+        });
+        again.send(&messages(2, 1)).await;
+        again.send(&[message(1, 3, 9, 1)]).await;
+
+        let told = again.told(|told| told.disbelieved.is_some() && !told.delivered.is_empty()).await;
+
+        assert_eq!((told.disbelieved, told.knows_more), (Some((1_000_000_000, 2)), None));
+        assert_eq!(again.outbox(2, OutboxState::Waiting).await.len(), 2, "nothing is sent to it");
+        assert_eq!(again.outbox(3, OutboxState::Delivered).await.len(), 1, "everybody else is served");
+        let why = settled(&again, State::Waiting).await.last_error.unwrap();
+        assert!(why.contains("without proof"), "{why}");
+        other.desk.know(|memory| *memory = kit::Memory::default());
+    }
+    assert_eq!(b.desk.know(|memory| memory.deliveries.len()), 5);
 }
 
 #[tokio::test(start_paused = true)]

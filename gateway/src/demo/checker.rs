@@ -1,13 +1,18 @@
 //! CHECKER: reads what every organisation stored, after the fact, and says whether the rules held at every moment.
 //!
 //! It shares no code with the player and asks no gateway anything: records, messages, events and log entries are read from the stores and
-//! laid beside each other. It knows four things: who had a case when ([`custody`]), that a token moved with proof at both sides
-//! ([`transfers`]), that messages arrived once and in order ([`messages`]), and that every log holds and tells of it all ([`log`]).
+//! laid beside each other. It knows six things: who had a case when ([`custody`]), who answered a question ([`consultations`]), that a token moved with proof at both sides
+//! ([`transfers`]), that messages arrived once and in order ([`messages`]), that every log holds and tells of it all ([`log`]), and, when
+//! what clients were told is given too, that it was so ([`operations`]). A simulation knows the one order of all commits and gives that as
+//! well: custody is then judged at every instant, without any clock ([`instants`]).
 
+mod consultations;
 mod custody;
 mod history;
+mod instants;
 mod log;
 mod messages;
+mod operations;
 mod transfers;
 
 use std::fmt;
@@ -15,6 +20,8 @@ use std::fmt;
 use schakel_domain::id::OrgId;
 
 pub use history::{History, Side, Subject};
+pub use instants::Moment;
+pub use operations::{Operation, Outcome, Told};
 
 /// A rule that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +69,15 @@ pub fn check(history: &History) -> Findings {
     let mut violations = Vec::new();
     let transitions = custody::check(history, &mut violations);
     transfers::check(history, &mut violations);
+    consultations::check(history, &mut violations);
     messages::check(history, &mut violations);
+    operations::check(history, &mut violations);
+    instants::check(history, &mut violations);
     let before = violations.len();
     log::check_each(history, &mut violations);
     let logs_hold = violations.len() == before;
     log::check_told(history, &mut violations);
+    log::check_messages(history, &mut violations);
     let sides = &history.sides;
     let own = |records: &[history::Record]| records.iter().filter(|record| record.clear["side"] == "sender").count() as u64;
     Findings {

@@ -57,8 +57,9 @@ impl Client {
     /// # Errors
     /// When its files cannot be read.
     pub fn new(home: &Home, ca: &std::path::Path) -> Result<Self, anyhow::Error> {
-        let files = Files { certificate: home.client_certificate.clone(), key: home.client_key.clone(), trust: ca.to_owned() };
-        let client = ClientTls::new(Material::from_files(&files)?, tls::system_clock());
+        let (certificate, key) = (home.client_certificate.clone(), home.client_key.clone());
+        let files = Files { certificate, key, trust: ca.to_owned(), revocation: Default::default() };
+        let client = ClientTls::new(Material::from_files(&files)?, tls::system_clock())?;
         let identity = schakel_certs::profile::identity(&bounded::read(&home.gateway_certificate, MAX_CERTIFICATE_BYTES)?)?;
         let expected = Expected { org: home.id.parse()?, spki: vec![identity.spki] };
         let expectation: Expectation = Arc::new(move || Some(expected.clone()));

@@ -8,7 +8,7 @@ use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::{Act, Caller, Role};
 use schakel_domain::covenant::{Book, CovenantId, Installed, SignedCovenant, Standing, Stored};
-use schakel_domain::id::OrgId;
+use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::party_record::{Accepted, RecordBook, SignedPartyRecord};
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_domain::signature::PublicKey;
@@ -122,7 +122,7 @@ impl Desk {
         may_install(caller, Act::InstallCovenant)?;
         match self.again_and_again(|| self.judge_covenant(caller, bundle)).await {
             Err(refusal) if refusal.stage != Stage::Store => {
-                self.refuse_document(caller, EventCode::CovenantRefused, "covenant", refusal).await
+                self.refuse_document(caller, EventCode::CovenantRefused, "covenant", bundle, refusal).await
             }
             done => done,
         }
@@ -133,7 +133,9 @@ impl Desk {
         let mut book = held.book.clone().ok_or_else(|| Refusal::new(Stage::Covenant, Reason::CovenantMissing))?;
         let signed = SignedCovenant::from_json(bundle)?;
         let (id, version) = (signed.document.id.clone(), signed.document.version);
-        let Installed::Changed(standing) = book.install(signed)? else { return Ok(false) };
+        let from_peer = caller.roles.contains(&Role::Peer);
+        let installed = if from_peer { book.install_from(&caller.organization, signed) } else { book.install(signed) };
+        let Installed::Changed(standing) = installed? else { return Ok(false) };
         let text = book.get(&id, version).and_then(|covenant| covenant.signed()).map(SignedCovenant::to_json);
         let text = text.ok_or_else(|| internal("writing a covenant"))?;
         let code = if standing == Standing::InForce { EventCode::CovenantActivated } else { EventCode::CovenantSigned };
@@ -150,7 +152,7 @@ impl Desk {
         may_install(caller, Act::InstallPartyRecord)?;
         match self.again_and_again(|| self.judge_party_record(caller, bytes)).await {
             Err(refusal) if refusal.stage != Stage::Store => {
-                self.refuse_document(caller, EventCode::PartyRecordRefused, "party-record", refusal).await
+                self.refuse_document(caller, EventCode::PartyRecordRefused, "party-record", bytes, refusal).await
             }
             done => done,
         }
@@ -190,7 +192,19 @@ impl Desk {
         Ok(draft)
     }
 
-    async fn refuse_document(&self, caller: &Caller, code: EventCode, kind: &str, refusal: Refusal) -> Result<bool, Refusal> {
+    /// Logs that a document was refused; of a peer once a minute for the same one, because peers offer what they hold at every comparison.
+    async fn refuse_document(
+        &self,
+        caller: &Caller,
+        code: EventCode,
+        kind: &str,
+        document: &[u8],
+        refusal: Refusal,
+    ) -> Result<bool, Refusal> {
+        let (org, hash, now) = (&caller.organization, Hash::sha256(document), self.now());
+        if caller.roles.contains(&Role::Peer) && self.refusals.was_logged(org, hash, now).is_some() {
+            return Err(refusal);
+        }
         let logged = self
             .again_and_again(|| async {
                 let mut draft = Draft::new(self);
@@ -198,10 +212,12 @@ impl Desk {
                 let decision = Decision::denied(refusal.reason.code(), refusal.sentence(Lang::Nl));
                 let peer = caller.roles.contains(&Role::Peer).then(|| Party::from(&caller.organization));
                 self.note(&mut draft, code, By { caller, actor: None, second: None }, object, decision, peer);
-                draft.commit().await.map(drop)
+                let leaf = draft.leaf()?;
+                draft.commit().await.map(|_| leaf)
             })
             .await;
-        logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))?;
+        let leaf = logged.map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))?;
+        self.refusals.logged(org, hash, now, leaf);
         Err(refusal)
     }
 

@@ -175,7 +175,7 @@ impl<'d> Draft<'d> {
         self.commit.put.push(Record { kind, id, version: version + 1, parent: None, open, alias: None, clear, sealed: None });
     }
 
-    /// Puts a message in the outbox, at the next place of its thread. Returns its hash.
+    /// Puts a message in the outbox, at the next place of its thread. Returns its hash; refuses what no gateway could read.
     pub(super) async fn send(&mut self, links: &mut Links, letter: Letter, envelope: Envelope<'_>, body: Body) -> Result<Hash, Stop> {
         let Letter { id, leaf, to } = letter;
         let link = links.entry(to.clone()).or_default();
@@ -194,6 +194,9 @@ impl<'d> Draft<'d> {
             body,
         };
         let bytes = crate::wire::federation::encode(&message);
+        // The receiver holds it against the same rules. What it could never take must not be promised to anybody: whoever asked for it
+        // hears now which field is wrong.
+        crate::wire::federation::decode(&bytes)?;
         let hash = Hash::sha256(&bytes);
         let sealed = self.desk.seal(envelope.key, &bytes).await?;
         self.commit.send.push(Outgoing {
@@ -261,17 +264,26 @@ impl<'d> Draft<'d> {
         self.commit.timers.push(TimerChange::Clear(id));
     }
 
-    /// Makes it all durable, and wakes whoever waits for messages, events or timers.
+    /// Makes it all durable, and wakes whoever waits for messages, events or timers. A commit of which nobody can say whether it was
+    /// made wakes them too: what is in the outbox then would wait for the next message to that peer, however long that takes.
     pub(super) async fn commit(mut self) -> Result<Committed, Stop> {
         if self.broken {
             return Err(internal("writing a timer"));
         }
         self.hash_entries()?;
         let wakes: Vec<OrgId> = self.commit.send.iter().map(|message| message.peer.clone()).collect();
-        let timers = !self.commit.timers.is_empty();
-        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await?;
-        self.desk.signals.committed(&committed, wakes, timers);
-        Ok(committed)
+        let timer = self.commit.timers.iter().filter_map(|change| match change {
+            TimerChange::Set(timer) => Some(timer.due),
+            TimerChange::Clear(_) => None,
+        });
+        let timer = timer.min();
+        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await;
+        match &committed {
+            Ok(committed) => self.desk.signals.committed(committed, wakes, timer),
+            Err(StoreError::Unavailable(_)) => self.desk.signals.perhaps_committed(wakes, timer),
+            Err(_) => {}
+        }
+        Ok(committed?)
     }
 }
 

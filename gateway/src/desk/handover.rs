@@ -272,7 +272,7 @@ impl Desk {
             };
             let hash = draft.send(&mut case.clear.links, letters.next(&outgoing.to)?, envelope, body).await?;
             if transfer {
-                doc.clear.transfers.push(hash);
+                doc.clear.add_transfer(hash)?;
             }
         }
         Ok(())

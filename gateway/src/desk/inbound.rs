@@ -1,10 +1,15 @@
 //! What peers say. Each message takes effect exactly once and in the order of its thread; whatever cannot be accepted is refused by
 //! name, logged, and leaves the state as it was.
 //!
-//! `custody` takes messages about offers and the token, `expertise` those about questions.
+//! `custody` takes messages about offers and the token, `expertise` those about questions; `bare` counts in threads that have no record
+//! yet, `refused` keeps and logs what is refused.
 
+mod bare;
 mod custody;
 mod expertise;
+mod refused;
+
+pub(super) use refused::Refusals;
 
 use std::collections::BTreeMap;
 
@@ -13,21 +18,21 @@ use schakel_domain::audit::entry::{Decision, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::{Act, Caller};
 use schakel_domain::covenant::CovenantRef;
-use schakel_domain::id::{ClientKeyId, Hash, OrgId};
+use schakel_domain::id::{ClientKeyId, Hash};
 use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
-use serde::{Deserialize, Serialize};
 
-use super::draft::{Draft, Stop, internal};
+use self::bare::Bare;
+use super::draft::{Draft, Stop};
 use super::record::{CaseRecord, ConsultationRecord, Doc, Link, Links};
 use super::trace::{By, Party};
 use super::{Delivery, Desk, Receipt, Verdict};
-use crate::store::{Expect, InboxRow, Kind, Record};
+use crate::store::InboxRow;
 
 /// Outcome of a message that took effect.
 pub(super) const ACCEPTED: &str = "accepted";
-/// Threads of one peer that have counters but no record yet: only voids arrived in them.
-const MAX_BARE_THREADS: usize = 10_000;
+/// Most messages of one peer in one thread; a void still counts beyond it, so that the order never hangs.
+const MAX_IN_THREAD: u64 = 10_000;
 
 /// A message under judgement.
 #[derive(Debug, Clone, Copy)]
@@ -55,19 +60,7 @@ pub(super) enum Thread {
     /// An anonymous consultation.
     Consultation(Box<Doc<ConsultationRecord>>),
     /// Nothing yet, or only voids.
-    Bare(Box<BareThreads>),
-}
-
-/// Counters of threads that have no record: kept with the peer.
-#[derive(Debug, Default)]
-pub(super) struct BareThreads {
-    version: u64,
-    links: PeerThreads,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct PeerThreads {
-    threads: BTreeMap<String, Link>,
+    Bare(Box<Bare>),
 }
 
 impl Desk {
@@ -93,7 +86,10 @@ impl Desk {
     }
 
     async fn receive_one(&self, caller: &Caller, delivery: &Delivery) -> Receipt {
-        self.again_and_again(|| self.judge(caller, delivery)).await.unwrap_or_else(later)
+        match self.again_and_again(|| self.judge(caller, delivery)).await {
+            Ok(receipt) => receipt,
+            Err(refusal) => self.failed(caller, delivery, refusal).await,
+        }
     }
 
     /// One try. A refusal of the store is `Later`; a refusal of the rules is committed and final.
@@ -127,6 +123,8 @@ impl Desk {
         let mut draft = Draft::new(self);
         let judged = if message.seq <= link.received {
             Err(Refusal::new(Stage::Peer, Reason::MessageConflict).because("this position of the thread is taken").into())
+        } else if message.seq > MAX_IN_THREAD && !matches!(message.body, Body::Void { .. }) {
+            Err(Refusal::new(Stage::Peer, Reason::QuotaExceeded).because(format!("at most {MAX_IN_THREAD} messages in a thread")).into())
         } else {
             self.take(&mut draft, incoming, thread).await
         };
@@ -155,72 +153,20 @@ impl Desk {
 
     async fn accept(&self, mut draft: Draft<'_>, delivery: &Delivery, incoming: Incoming<'_>, key: ClientKeyId) -> Result<Receipt, Stop> {
         // The key may be new: the draft carries it, and the vault knows it before it is stored.
+        let sealed = self.seal(key, &delivery.bytes).await?;
         let leaf = draft.leaf()?;
-        let row = self.inbox_row(draft.now, delivery, incoming, key, (ACCEPTED, leaf)).await?;
+        let row = inbox_row(draft.now, delivery, incoming, sealed, (ACCEPTED, leaf));
         draft.commit.received.push(row);
         draft.commit().await?;
         Ok(Receipt { verdict: Verdict::Accepted, leaf: Some(leaf) })
-    }
-
-    /// Keeps the refused message as proof, sealed under a key of its own, and logs it. Nothing else changes.
-    async fn refuse(&self, caller: &Caller, delivery: &Delivery, incoming: Incoming<'_>, refusal: Refusal) -> Result<Receipt, Stop> {
-        let mut draft = Draft::new(self);
-        let key = draft.new_key()?;
-        self.log_refused(&mut draft, caller, &refusal, incoming.party());
-        let leaf = draft.leaf()?;
-        let row = self.inbox_row(draft.now, delivery, incoming, key, (refusal.reason.code(), leaf)).await?;
-        draft.commit.received.push(row);
-        draft.commit().await?;
-        Ok(Receipt { verdict: Verdict::Refused(refusal), leaf: Some(leaf) })
-    }
-
-    /// What cannot be taken as a message of this peer at all: its hash alone is logged.
-    async fn refuse_unread(&self, caller: &Caller, delivery: &Delivery, refusal: &Refusal) -> Result<Receipt, Stop> {
-        let mut draft = Draft::new(self);
-        let party = Party { org: &caller.organization, heard: Some((Hash::sha256(&delivery.bytes), None)) };
-        self.log_refused(&mut draft, caller, refusal, party);
-        let leaf = draft.leaf()?;
-        draft.commit().await?;
-        Ok(Receipt { verdict: Verdict::Refused(refusal.clone()), leaf: Some(leaf) })
-    }
-
-    fn log_refused(&self, draft: &mut Draft<'_>, caller: &Caller, refusal: &Refusal, party: Party<'_>) {
-        let by = By { caller, actor: None, second: None };
-        let entry = self.denial(caller, Act::Receive, refusal, draft.now).with_peer(party.logged(by));
-        draft.log(entry, None, None);
-    }
-
-    async fn inbox_row(
-        &self,
-        at: jiff::Timestamp,
-        delivery: &Delivery,
-        incoming: Incoming<'_>,
-        key: ClientKeyId,
-        (outcome, leaf): (&str, Hash),
-    ) -> Result<InboxRow, Stop> {
-        let message = incoming.message;
-        Ok(InboxRow {
-            peer: message.sender.clone(),
-            message: message.id,
-            number: delivery.number,
-            thread: message.thread.clone(),
-            seq: message.seq,
-            kind: message.body.kind().to_owned(),
-            hash: incoming.hash,
-            sealed: self.seal(key, &delivery.bytes).await?,
-            proof: delivery.proof.clone(),
-            outcome: outcome.to_owned(),
-            leaf: Some(leaf),
-            at,
-        })
     }
 
     /// What the thread of a message is here. A case that somebody else brought meanwhile starts with the counters of the sender's voids.
     async fn thread(&self, message: &Message) -> Result<Thread, Stop> {
         if let Some(mut case) = self.load::<CaseRecord>(&message.thread).await? {
             if !case.clear.links.contains_key(&message.sender) {
-                let bare = self.bare_threads(message).await?;
-                case.clear.links.extend(bare.links.threads.get(&message.thread).map(|link| (message.sender.clone(), *link)));
+                let bare = self.bare(message).await?;
+                case.clear.links.extend(bare.link().map(|link| (message.sender.clone(), link)));
             }
             return Ok(Thread::Case(Box::new(case)));
         }
@@ -229,15 +175,7 @@ impl Desk {
         {
             return Ok(Thread::Consultation(Box::new(doc)));
         }
-        Ok(Thread::Bare(Box::new(self.bare_threads(message).await?)))
-    }
-
-    async fn bare_threads(&self, message: &Message) -> Result<BareThreads, Stop> {
-        let Some(record) = self.parts.store.record(Kind::Peer, message.sender.as_str()).await? else {
-            return Ok(BareThreads::default());
-        };
-        let links = serde_json::from_str(&record.clear).map_err(|_| internal("reading a peer's counters"))?;
-        Ok(BareThreads { version: record.version, links })
+        Ok(Thread::Bare(Box::new(self.bare(message).await?)))
     }
 
     /// What only moves the counter: a void, or the end of something that never came through.
@@ -257,16 +195,7 @@ impl Desk {
                 draft.put(&doc).await?;
                 Ok(doc.clear.key)
             }
-            Thread::Bare(mut bare) => {
-                let known = bare.links.threads.contains_key(&incoming.message.thread);
-                if !known && bare.links.threads.len() >= MAX_BARE_THREADS {
-                    return Err(Refusal::new(Stage::Peer, Reason::QuotaExceeded).into());
-                }
-                let link = bare.links.threads.entry(incoming.message.thread.clone()).or_default();
-                link.received = incoming.message.seq;
-                put_bare(draft, &incoming.message.sender, &bare)?;
-                draft.new_key()
-            }
+            Thread::Bare(bare) => bare.count(draft, incoming.message),
         }
     }
 }
@@ -277,37 +206,35 @@ impl Thread {
         let found = match self {
             Thread::Case(case) => case.clear.links.get(&message.sender),
             Thread::Consultation(doc) => doc.clear.links.get(&message.sender),
-            Thread::Bare(bare) => bare.links.threads.get(&message.thread),
+            Thread::Bare(bare) => return bare.link().unwrap_or_default(),
         };
         found.copied().unwrap_or_default()
     }
 
     /// The counters with which a new record of this thread starts; a bare thread is no longer bare then.
     pub(super) fn start(self, draft: &mut Draft<'_>, message: &Message) -> Result<Links, Stop> {
-        let Thread::Bare(mut bare) = self else { return Err(unfit()) };
-        let mut links = Links::new();
-        if let Some(link) = bare.links.threads.remove(&message.thread) {
-            links.insert(message.sender.clone(), link);
-            put_bare(draft, &message.sender, &bare)?;
-        }
-        Ok(links)
+        let Thread::Bare(bare) = self else { return Err(unfit()) };
+        Ok(bare.started(draft).map(|link| (message.sender.clone(), link)).into_iter().collect())
     }
 }
 
-fn put_bare(draft: &mut Draft<'_>, peer: &OrgId, bare: &BareThreads) -> Result<(), Stop> {
-    let clear = serde_json::to_string(&bare.links).map_err(|_| internal("writing a peer's counters"))?;
-    draft.commit.expect.push(Expect { kind: Kind::Peer, id: peer.to_string(), version: bare.version });
-    draft.commit.put.push(Record {
-        kind: Kind::Peer,
-        id: peer.to_string(),
-        version: bare.version + 1,
-        parent: None,
-        open: false,
-        alias: None,
-        clear,
-        sealed: None,
-    });
-    Ok(())
+/// A received message as it is kept, with what became of it and the leaf hash of our entry about it.
+fn inbox_row(at: jiff::Timestamp, delivery: &Delivery, incoming: Incoming<'_>, sealed: Vec<u8>, (outcome, leaf): (&str, Hash)) -> InboxRow {
+    let message = incoming.message;
+    InboxRow {
+        peer: message.sender.clone(),
+        message: message.id,
+        number: delivery.number,
+        thread: message.thread.clone(),
+        seq: message.seq,
+        kind: message.body.kind().to_owned(),
+        hash: incoming.hash,
+        sealed,
+        proof: delivery.proof.clone(),
+        outcome: outcome.to_owned(),
+        leaf: Some(leaf),
+        at,
+    }
 }
 
 /// The next position of a thread was received.

@@ -1,8 +1,10 @@
 //! What became of messages we sent, as the courier reports it: delivered, or parked with a void in their place.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
-use schakel_domain::id::{CaseId, Hash, MessageId, OrgId};
+use schakel_domain::id::{CaseId, OrgId};
 use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::Refusal;
 
@@ -13,7 +15,8 @@ use super::draft::{Draft, Stop, internal};
 use super::read::handover_name;
 use super::record::{Asking, ConsultationRecord, Doc, FactTimes, HandoverRecord, Side};
 use super::trace::{By, Party};
-use crate::store::{Kind, OutboxChange, OutboxRow, OutboxState, Outgoing};
+use super::void::VOID;
+use crate::store::{Kind, OutboxChange, OutboxRow, OutboxState};
 
 /// Messages of one peer that it holds durably now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +40,9 @@ impl Desk {
     /// longer waiting when the courier reports again.
     async fn delivered_once(&self, peer: &OrgId, messages: &[Delivered]) -> Result<(), Stop> {
         let mut draft = Draft::new(self);
+        let rows = self.waiting_rows(peer, messages).await?;
         for message in messages {
-            let Some(row) = self.waiting_row(peer, message.number).await? else { continue };
+            let Some(row) = rows.get(&message.number) else { continue };
             draft.commit.outbox.push(OutboxChange {
                 peer: peer.clone(),
                 number: message.number,
@@ -46,7 +50,7 @@ impl Desk {
                 reason: None,
                 proof: Some(message.proof.clone()),
             });
-            self.note_delivered(&mut draft, &row).await?;
+            self.note_delivered(&mut draft, row).await?;
             if draft.is_large() {
                 std::mem::replace(&mut draft, Draft::new(self)).commit().await?;
             }
@@ -101,14 +105,12 @@ impl Desk {
             reason: Some(reason.to_owned()),
             proof,
         });
-        let message = self.sent_message(&row).await?;
         // A void is refused only when its place was taken after all: then nothing is missing there.
-        match &message.body {
-            Body::Void { replaces } => self.note_taken(&mut draft, &row, *replaces).await?,
-            _ => {
-                self.put_void(&mut draft, &row, &message).await?;
-                self.note_parked(&mut draft, &row, reason).await?;
-            }
+        if row.message.kind == VOID {
+            self.note_taken(&mut draft, &row).await?;
+        } else {
+            self.put_void(&mut draft, &row).await?;
+            self.note_parked(&mut draft, &row, reason).await?;
         }
         let clock = self.clock();
         let object = Object::new("message", "uuid", row.message.message.to_string(), NO_PROTOCOL);
@@ -143,8 +145,9 @@ impl Desk {
     }
 
     /// The place of a message that was taken back is taken at the peer: it was delivered before, and its answer was lost.
-    async fn note_taken(&self, draft: &mut Draft<'_>, void: &OutboxRow, replaced: MessageId) -> Result<(), Stop> {
-        match self.parts.store.sent(replaced).await? {
+    async fn note_taken(&self, draft: &mut Draft<'_>, void: &OutboxRow) -> Result<(), Stop> {
+        let Body::Void { replaces } = self.sent_message(void).await?.body else { return Ok(()) };
+        match self.parts.store.sent(replaces).await? {
             Some(row) if row.state == OutboxState::Cancelled => self.note_delivered(draft, &row).await,
             _ => {
                 tracing::warn!(peer = %void.message.peer, number = void.number, "a void was refused");
@@ -163,40 +166,25 @@ impl Desk {
             reason: Some(EventCode::OutboxCancelled.code().to_owned()),
             proof: None,
         });
-        let message = self.sent_message(row).await?;
-        self.put_void(draft, row, &message).await
+        let void = self.void_of(draft, row).await?.ok_or_else(|| internal("replacing a message"))?;
+        draft.commit.send.push(void);
+        Ok(())
     }
 
-    /// Puts a void at the place of a message, with an entry of its own. It keeps the message's position in the thread, so no counter moves.
-    pub(super) async fn put_void(&self, draft: &mut Draft<'_>, row: &OutboxRow, message: &Message) -> Result<(), Stop> {
-        let (clock, peer) = (self.clock(), &row.message.peer);
-        let object = Object::new("message", "uuid", message.id.to_string(), "protocol:order");
-        let decision =
-            Decision::allowed("protocol:order", "Een leeg bericht neemt de plaats van dit bericht in, zodat latere door kunnen.");
-        let by = By { caller: &clock, actor: None, second: None };
-        self.note(draft, EventCode::MessageSent, by, object, decision, Some(Party::from(peer)));
-        let letter = draft.announce([peer].into_iter())?.next(peer)?;
-        let void = Message {
-            id: letter.id,
-            incarnation: self.incarnation(),
-            sent: draft.now,
-            leaf: Some(letter.leaf),
-            body: Body::Void { replaces: message.id },
-            ..message.clone()
-        };
-        let bytes = crate::wire::federation::encode(&void);
-        let key = crate::vault::Vault::key_of(&row.message.sealed).map_err(|_| internal("finding the key of a message"))?;
-        draft.commit.send.push(Outgoing {
-            peer: row.message.peer.clone(),
-            message: void.id,
-            thread: void.thread,
-            seq: void.seq,
-            kind: void.body.kind().to_owned(),
-            hash: Hash::sha256(&bytes),
-            sealed: self.seal(key, &bytes).await?,
-            subject: row.message.subject.clone(),
-        });
-        Ok(())
+    /// Those of these messages that still wait, by number. An acknowledgement names a batch: mostly they follow each other, and one read
+    /// finds them all.
+    async fn waiting_rows(&self, peer: &OrgId, messages: &[Delivered]) -> Result<BTreeMap<u64, OutboxRow>, Stop> {
+        let numbers: BTreeSet<u64> = messages.iter().map(|message| message.number).collect();
+        let Some(first) = numbers.first() else { return Ok(BTreeMap::new()) };
+        let limit = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        let read = self.parts.store.outbox(peer, OutboxState::Waiting, first.saturating_sub(1), limit).await?;
+        let mut rows: BTreeMap<u64, OutboxRow> = read.into_iter().map(|row| (row.number, row)).collect();
+        let last = rows.last_key_value().map_or(0, |(number, _)| *number);
+        rows.retain(|number, _| numbers.contains(number));
+        for number in numbers.range(last + 1..) {
+            rows.extend(self.waiting_row(peer, *number).await?.map(|row| (*number, row)));
+        }
+        Ok(rows)
     }
 
     async fn waiting_row(&self, peer: &OrgId, number: u64) -> Result<Option<OutboxRow>, Stop> {

@@ -284,6 +284,26 @@ pub struct HandoverRecord {
     pub transfers: Vec<Hash>,
 }
 
+/// Transfer messages of one handover that are kept. Each acceptance that is repeated while the token is under way is answered with
+/// another; more than this is no retry any more.
+const MAX_TRANSFERS: usize = 32;
+
+impl HandoverRecord {
+    /// Keeps the hash of a Transfer message; a receipt may name any of them.
+    pub(super) fn add_transfer(&mut self, hash: Hash) -> Result<(), Refusal> {
+        if self.transfers.contains(&hash) {
+            return Ok(());
+        }
+        if self.transfers.len() >= MAX_TRANSFERS {
+            return Err(
+                Refusal::new(Stage::State, Reason::QuotaExceeded).because(format!("at most {MAX_TRANSFERS} transfers of one offer"))
+            );
+        }
+        self.transfers.push(hash);
+        Ok(())
+    }
+}
+
 impl Shape for HandoverRecord {
     const KIND: Kind = Kind::Handover;
     type Sealed = HandoverSealed;

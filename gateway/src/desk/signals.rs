@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use schakel_domain::id::OrgId;
 use tokio::sync::{Notify, watch};
 
@@ -14,6 +15,8 @@ pub struct Signals {
     events: watch::Sender<u64>,
     log: watch::Sender<u64>,
     timers: Notify,
+    /// When the clock wakes by itself; none: it is about to look, and every new timer counts.
+    clock_wakes: Mutex<Option<Timestamp>>,
     outgoing: Mutex<BTreeSet<OrgId>>,
     outgoing_wake: Notify,
 }
@@ -24,6 +27,7 @@ impl Default for Signals {
             events: watch::Sender::new(0),
             log: watch::Sender::new(0),
             timers: Notify::new(),
+            clock_wakes: Mutex::new(None),
             outgoing: Mutex::new(BTreeSet::new()),
             outgoing_wake: Notify::new(),
         }
@@ -43,7 +47,13 @@ impl Signals {
         self.log.subscribe()
     }
 
-    /// Waits until the timers may have changed.
+    /// The clock says when it wakes by itself, so that later timers need not wake it: most are set long before they are due. None before it
+    /// looks for the next one: what is set while it looks wakes it.
+    pub fn clock_wakes(&self, at: Option<Timestamp>) {
+        *self.clock_wakes.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Waits until there may be a timer that is due before the clock wakes by itself.
     pub async fn timers_changed(&self) {
         self.timers.notified().await;
     }
@@ -71,8 +81,8 @@ impl Signals {
         self.timers.notify_one();
     }
 
-    /// Tells everybody about a commit.
-    pub(super) fn committed(&self, committed: &Committed, peers: Vec<OrgId>, timers: bool) {
+    /// Tells everybody about a commit; `timer` is the earliest moment of the timers it set.
+    pub(super) fn committed(&self, committed: &Committed, peers: Vec<OrgId>, timer: Option<Timestamp>) {
         // Commits of one group are answered in any order: the highest counts.
         let raise = |highest: &mut u64, value: u64| {
             let higher = value > *highest;
@@ -81,12 +91,56 @@ impl Signals {
         };
         self.events.send_if_modified(|highest| raise(highest, committed.last_event));
         self.log.send_if_modified(|highest| raise(highest, committed.log_size));
+        self.wake(peers, timer);
+    }
+
+    /// Tells everybody to look again: the store does not say whether a commit was made.
+    pub(super) fn perhaps_committed(&self, peers: Vec<OrgId>, timer: Option<Timestamp>) {
+        self.events.send_modify(|_| {});
+        self.log.send_modify(|_| {});
+        self.wake(peers, timer);
+    }
+
+    fn wake(&self, peers: Vec<OrgId>, timer: Option<Timestamp>) {
         if !peers.is_empty() {
             self.outgoing.lock().unwrap_or_else(PoisonError::into_inner).extend(peers);
             self.outgoing_wake.notify_one();
         }
-        if timers {
+        if timer.is_some_and(|due| self.clock_wakes.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|wakes| due < wakes)) {
             self.timers.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::ToSpan as _;
+
+    use super::*;
+
+    async fn woken(signals: &Signals) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), signals.timers_changed()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_timer_that_is_due_before_the_clock_wakes_does_wake_it() {
+        let (signals, now) = (Signals::default(), Timestamp::UNIX_EPOCH);
+        let committed = Committed { first_entry: None, last_event: 0, log_size: 0 };
+        let set = |at: Option<Timestamp>| signals.committed(&committed, Vec::new(), at);
+        set(Some(now + 9.hours()));
+        assert!(woken(&signals).await, "it has not looked yet");
+
+        signals.clock_wakes(Some(now + 2.hours()));
+
+        set(Some(now + 3.hours()));
+        set(None);
+        assert!(!woken(&signals).await, "later than it wakes by itself");
+        set(Some(now + 1.hour()));
+        assert!(woken(&signals).await);
+        signals.clock_wakes(None);
+        set(Some(now + 3.hours()));
+        assert!(woken(&signals).await, "it is looking");
     }
 }

@@ -13,6 +13,7 @@ use tonic_health::server::HealthReporter;
 use super::guard::Guard;
 use super::{Door, MAX_DOCUMENT_REQUEST, MAX_REQUEST, health};
 use crate::wire::care::another_answer;
+use crate::wire::status::language;
 use crate::wire::{agreement, log, names, operations};
 
 #[derive(Debug, Clone)]
@@ -69,9 +70,10 @@ impl Service {
 #[tonic::async_trait]
 impl wire::peer_service_server::PeerService for Service {
     async fn list_peers(&self, request: Request<wire::ListPeersRequest>) -> Result<Response<wire::ListPeersResponse>, Status> {
+        let lang = language(request.metadata().get("accept-language").and_then(|value| value.to_str().ok()));
         let show = |answer| match answer {
             OperationsAnswer::Peers(views, next) => {
-                let peers = views.iter().map(operations::peer_to_wire).collect();
+                let peers = views.iter().map(|view| operations::peer_to_wire(view, lang)).collect();
                 Ok(wire::ListPeersResponse { peers, next_page_token: names::page_token(next) })
             }
             _ => Err(another_answer()),

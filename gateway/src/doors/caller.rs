@@ -3,6 +3,7 @@
 //! A token that is there must be good: a bad one is never made up for by a good certificate. What cannot be identified is refused,
 //! counted per source and minute, and not logged one by one: a stranger cannot fill the log.
 
+mod known;
 mod strangers;
 mod token;
 
@@ -16,6 +17,7 @@ use schakel_domain::id::OrgId;
 use schakel_domain::person::{Actor, PersonId};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
+use self::known::Issuers;
 pub use self::strangers::{Strangers, StrangersRow};
 use self::token::Verified;
 pub use self::token::{Issuer, IssuerConfig, IssuerError};
@@ -73,7 +75,7 @@ fn own(name: &str) -> PersonId {
 #[derive(Debug)]
 pub struct Authentication {
     organization: OrgId,
-    issuers: ArcSwap<Vec<Issuer>>,
+    issuers: ArcSwap<Issuers>,
     operators: BTreeMap<String, PersonId>,
     strangers: Strangers,
 }
@@ -85,12 +87,12 @@ impl Authentication {
     /// run the gateway by the admin door; at every other door that client is an ordinary system.
     #[must_use]
     pub fn new(organization: OrgId, issuers: Vec<Issuer>, operators: BTreeMap<String, PersonId>) -> Self {
-        Self { organization, issuers: ArcSwap::from_pointee(issuers), operators, strangers: Strangers::default() }
+        Self { organization, issuers: ArcSwap::from_pointee(Issuers::new(issuers)), operators, strangers: Strangers::default() }
     }
 
     /// Replaces the issuers, as when their keys have changed.
     pub fn reload(&self, issuers: Vec<Issuer>) {
-        self.issuers.store(std::sync::Arc::new(issuers));
+        self.issuers.store(std::sync::Arc::new(Issuers::new(issuers)));
     }
 
     /// Calls that could not be identified.
@@ -127,13 +129,15 @@ impl Authentication {
         if connection.is_some_and(|connection| connection.org.is_some()) {
             return Err("a gateway's certificate does not open this door");
         }
+        if connection.is_some_and(|connection| connection.life.ended().is_some()) {
+            return Err("the certificate no longer counts");
+        }
         if connection.and_then(|connection| connection.not_after).is_some_and(|end| end < now) {
             return Err("the certificate has expired");
         }
         match bearer(headers)? {
             Some(token) => {
-                let issuers = self.issuers.load();
-                let verified = token::verify(&issuers, token, now)?;
+                let verified = self.issuers.load().verify(token, now)?;
                 self.person(door, verified, connection)
             }
             None => self.system(door, connection.ok_or("no token and no certificate")?),

@@ -2,9 +2,11 @@
 //!
 //! A peer is who its certificate says, and its Hello, its batches' signatures and its messages must say the same. It must be a party
 //! of a covenant in force, its key the one of its party record, and its traffic not stopped; that is asked again for every batch.
-//! `exchange` takes messages, `sync` covenants and party records, `witness` the heads of peers' logs. What comes of a message, the desk decides.
+//! `exchange` takes messages, `sync` covenants and party records, `witness` the heads of peers' logs; `quota` bounds what a peer sends. What
+//! comes of a message, the desk decides.
 
 mod exchange;
+mod quota;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use schakel_proto::federation::v1::exchange_service_server::ExchangeServiceServe
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Extensions, Status};
 
+use self::quota::{Quotas, Use};
 use crate::desk::{Delivery, Receipt};
 use crate::peers::agreements::{Agreements, MAX_DOCUMENT_BYTES};
 use crate::peers::{Directory, Peer, Signer, caller};
@@ -43,11 +46,24 @@ pub trait Receive: Send + Sync + 'static {
     /// A message that is delivered again gets the receipt it got.
     fn receive<'a>(&'a self, caller: &'a Caller, deliveries: Vec<Delivery>) -> BoxFuture<'a, Vec<Receipt>>;
 
-    /// Highest number received of this peer, whatever became of the message; 0: none.
-    fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<u64, Refusal>>;
+    /// Refuses for good a message on which [`Receive::receive`] failed when it was given nothing else, so that its sender hears an end of
+    /// it.
+    fn poison<'a>(&'a self, caller: &'a Caller, delivery: Delivery) -> BoxFuture<'a, Receipt>;
+
+    /// The message of this peer with the highest number, whatever became of it.
+    fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<Option<Highest>, Refusal>>;
 
     /// Logs that an identified peer was refused at the door, before any message of it was read. Bounds how often it writes.
     fn refused<'a>(&'a self, caller: &'a Caller, refusal: &'a Refusal) -> BoxFuture<'a, ()>;
+}
+
+/// The highest number a peer's messages have reached here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Highest {
+    /// The number.
+    pub number: u64,
+    /// Encoded proof of that message, signed by the peer itself: without it the peer need not believe the number.
+    pub proof: Vec<u8>,
 }
 
 /// What the door needs.
@@ -76,6 +92,7 @@ pub struct Ports {
 pub struct FederationDoor {
     ports: Arc<Ports>,
     places: Arc<Mutex<HashMap<OrgId, Arc<Semaphore>>>>,
+    quotas: Arc<Quotas>,
 }
 
 impl fmt::Debug for FederationDoor {
@@ -95,7 +112,7 @@ impl FederationDoor {
     /// A door with these neighbours.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self { ports: Arc::new(ports), places: Arc::default() }
+        Self { ports: Arc::new(ports), places: Arc::default(), quotas: Arc::default() }
     }
 
     /// The service that takes messages.
@@ -119,10 +136,20 @@ impl FederationDoor {
         let nobody = || Refusal::new(Stage::Caller, Reason::Unauthenticated);
         let info = extensions.get::<PeerInfo>().ok_or_else(|| nobody().because("no client certificate"))?;
         let org = info.org.clone().ok_or_else(|| nobody().because("not the certificate of a gateway"))?;
+        self.stands(info)?;
+        Ok((org, info.clone()))
+    }
+
+    /// Whether the certificate of a connection still counts: not ended, not revoked since, still that of a party.
+    fn stands(&self, info: &PeerInfo) -> Result<(), Refusal> {
+        let nobody = || Refusal::new(Stage::Caller, Reason::Unauthenticated);
+        if let Some(why) = info.life.ended() {
+            return Err(nobody().because(format!("the certificate no longer counts: {}", why.reason.code())));
+        }
         if info.not_after.is_none_or(|end| end <= (self.ports.now)()) {
             return Err(nobody().because("the certificate has expired"));
         }
-        Ok((org, info.clone()))
+        Ok(())
     }
 
     /// Whether this peer may exchange messages with us now.
@@ -142,7 +169,7 @@ impl FederationDoor {
     async fn enter(&self, extensions: &Extensions, messages: bool) -> Result<Guest, Status> {
         let (org, info) = self.identify(extensions).map_err(|refusal| status(&refusal))?;
         let caller = caller(org.clone(), info.spki);
-        let admitted = if messages { self.admit(&org, info.spki).map(drop) } else { Ok(()) };
+        let admitted = if messages { self.admit(&org, info.spki).map(drop) } else { self.quotas.take(&org, Use::Documents, 1) };
         match admitted.and_then(|()| self.place(&org)) {
             Ok(place) => Ok(Guest { caller, info, _place: place }),
             Err(refusal) => {

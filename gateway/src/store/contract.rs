@@ -125,7 +125,7 @@ pub fn incoming(from: &OrgId, n: u128, number: u64) -> InboxRow {
         sealed: vec![9, 8, 0],
         proof: vec![7],
         outcome: "accepted".to_owned(),
-        leaf: (n % 2 == 0).then(|| Hash::sha256(&[3])),
+        leaf: n.is_multiple_of(2).then(|| Hash::sha256(&[3])),
         at: at(1),
     }
 }
@@ -502,6 +502,9 @@ pub async fn received_messages_come_back_in_order_of_arrival(stores: &dyn Stores
 
     assert_eq!(ids, [30, 10, 20, 5, 4].map(message_id));
     assert_eq!(store.received_numbers().await.unwrap(), [(peer(1), 8), (peer(2), 1)]);
+    let newest = store.newest_received(&peer(1)).await.unwrap().unwrap();
+    assert_eq!((newest.number, newest.message), (8, message_id(5)));
+    assert_eq!(store.newest_received(&peer(9)).await.unwrap(), None);
 }
 
 /// Rule: timers are rows; the last word counts.

@@ -215,6 +215,10 @@ impl Store for MemoryStore {
         self.read(|state| state.peers.iter().filter(|(_, head)| head.received > 0).map(|(p, head)| (p.clone(), head.received)).collect())
     }
 
+    fn newest_received<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
+        self.read(|state| state.inbox.iter().filter(|row| row.peer == *peer).max_by_key(|row| row.number).cloned())
+    }
+
     fn outbox<'a>(
         &'a self,
         peer: &'a OrgId,

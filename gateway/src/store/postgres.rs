@@ -6,6 +6,7 @@
 //! - The writer's task ended by a fault of ours: nothing can be committed any more, and [`Store::fatal`] tells the process to stop.
 //! - The server's disk is full: every commit is [`StoreError::Full`]. Its volume is not ours, so there is no reserve.
 
+mod throw_away;
 mod write;
 
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 
 use super::queue::Queue;
-use super::rows::{self, inbox_columns, outbox_columns, record_columns, store_reads};
+use super::rows::{self, inbox_columns, outbox_columns, record_columns, store_lookups, store_reads};
 use super::{
     ClientKey, Commit, Committed, EntryRow, EventRow, InboxRow, Kind, MAX_LEAVES, MAX_ROWS, OutboxRow, OutboxState, Page, PeerQueue,
     Record, Replay, Store, StoreError, Timer,
 };
+pub use throw_away::ThrowAway;
 use write::PostgresWriter;
 
 /// The oldest server whose behaviour we know.
@@ -112,9 +114,11 @@ async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     conn.execute("SET statement_timeout = 0").await.map_err(failed)?;
     let store = include_str!("../../migrations/postgres/0001_store.sql").into_sql_str();
     let leaf = include_str!("../../migrations/postgres/0002_inbox_leaf.sql").into_sql_str();
+    let number = include_str!("../../migrations/postgres/0003_inbox_number.sql").into_sql_str();
     let migrator = Migrator::with_migrations(vec![
         Migration::new(1, "store".into(), MigrationType::Simple, store, false),
         Migration::new(2, "inbox leaf".into(), MigrationType::Simple, leaf, false),
+        Migration::new(3, "inbox number".into(), MigrationType::Simple, number, false),
     ]);
     match tokio::time::timeout(MIGRATE, migrator.run_direct(None, &mut conn, false)).await {
         Ok(Ok(())) => {}
@@ -201,5 +205,6 @@ impl Store for PostgresStore {
         })
     }
 
+    store_lookups!();
     store_reads!();
 }

@@ -197,8 +197,8 @@ macro_rules! record_columns {
     };
 }
 
-/// The reading half of `Store`, for a type with `readers(&self) -> Result<&Pool, StoreError>` and `failed(sqlx::Error) -> StoreError`.
-macro_rules! store_reads {
+/// The reads of single rows by their keys, for the same type as [`store_reads`].
+macro_rules! store_lookups {
     () => {
         fn record<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
             Box::pin(async move {
@@ -207,6 +207,27 @@ macro_rules! store_reads {
             })
         }
 
+        fn replay<'a>(&'a self, scope: &'a str, request_id: &'a str) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+            Box::pin(async move {
+                let sql = "SELECT scope, request_id, body, outcome, at FROM replay WHERE scope = $1 AND request_id = $2";
+                let query = sqlx::query_as(sql).bind(scope).bind(request_id);
+                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::replay).transpose()
+            })
+        }
+
+        fn received<'a>(&'a self, peer: &'a OrgId, message: MessageId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
+            Box::pin(async move {
+                let query =
+                    sqlx::query_as(inbox_columns!("WHERE peer = $1 AND message = $2")).bind(peer.as_str()).bind(message.to_string());
+                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::inbox).transpose()
+            })
+        }
+    };
+}
+
+/// The other reads of `Store`, for a type with `readers(&self) -> Result<&Pool, StoreError>` and `failed(sqlx::Error) -> StoreError`.
+macro_rules! store_reads {
+    () => {
         fn records(&self, kind: Kind, page: Page) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
             Box::pin(async move {
                 let sql = if page.open_only {
@@ -235,21 +256,6 @@ macro_rules! store_reads {
             })
         }
 
-        fn replay<'a>(&'a self, scope: &'a str, request_id: &'a str) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
-            Box::pin(async move {
-                let sql = "SELECT scope, request_id, body, outcome, at FROM replay WHERE scope = $1 AND request_id = $2";
-                let query = sqlx::query_as(sql).bind(scope).bind(request_id);
-                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::replay).transpose()
-            })
-        }
-
-        fn received<'a>(&'a self, peer: &'a OrgId, message: MessageId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
-            Box::pin(async move {
-                let query = sqlx::query_as(inbox_columns!("WHERE peer = $1 AND message = $2")).bind(peer.as_str()).bind(message.to_string());
-                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::inbox).transpose()
-            })
-        }
-
         fn received_in<'a>(&'a self, thread: &'a str) -> BoxFuture<'a, Result<Vec<InboxRow>, StoreError>> {
             Box::pin(async move {
                 let query = sqlx::query_as(inbox_columns!("WHERE thread = $1 ORDER BY arrival LIMIT $2")).bind(thread);
@@ -263,6 +269,13 @@ macro_rules! store_reads {
                 let heads = sqlx::query_as::<_, (String, i64)>("SELECT peer, received FROM peer_head WHERE received > 0 ORDER BY peer");
                 let heads = heads.fetch_all(self.readers()?).await.map_err(failed)?;
                 heads.into_iter().map(|(peer, received)| rows::queue((peer, 0, None, received)).map(|q| (q.peer, q.highest))).collect()
+            })
+        }
+
+        fn newest_received<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
+            Box::pin(async move {
+                let query = sqlx::query_as(inbox_columns!("WHERE peer = $1 ORDER BY number DESC LIMIT 1")).bind(peer.as_str());
+                query.fetch_optional(self.readers()?).await.map_err(failed)?.map(rows::inbox).transpose()
             })
         }
 
@@ -376,4 +389,4 @@ macro_rules! store_reads {
     };
 }
 
-pub(super) use {inbox_columns, outbox_columns, record_columns, store_reads};
+pub(super) use {inbox_columns, outbox_columns, record_columns, store_lookups, store_reads};

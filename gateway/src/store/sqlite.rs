@@ -7,6 +7,7 @@
 //! - Reading or writing fails (an fsync above all): what the kernel still holds is unknown, so nothing is retried on this handle. The store
 //!   is unavailable for ever and [`Store::fatal`] tells the process to stop; a restart reads what the disk really has.
 
+mod lookup;
 mod reserve;
 mod write;
 
@@ -32,6 +33,7 @@ use super::{
     ClientKey, Commit, Committed, EntryRow, EventRow, InboxRow, Kind, MAX_LEAVES, MAX_ROWS, OutboxRow, OutboxState, Page, PeerQueue,
     Record, Replay, Store, StoreError, Timer,
 };
+use lookup::Lookup;
 use reserve::Reserve;
 use write::SqliteWriter;
 
@@ -70,10 +72,11 @@ pub async fn open(path: &Path, options: SqliteOptions) -> Result<Arc<dyn Store>,
     check_settings(&read_settings(&mut conn).await?)?;
     migrate(&mut conn).await?;
     let readers = reader_pool(path, options.readers).await?;
+    let lookup = Lookup::start(reader(path).await?);
 
     let (broken, watch) = watch::channel(None);
     let queue = Queue::start(SqliteWriter::new(conn, reserve, lock, broken));
-    Ok(Arc::new(SqliteStore { readers, queue: Some(queue), broken: Some(watch), closing: AtomicBool::new(false) }))
+    Ok(Arc::new(SqliteStore { readers, lookup, queue: Some(queue), broken: Some(watch), closing: AtomicBool::new(false) }))
 }
 
 /// Opens an existing store for reading alone, also while a gateway has it open; commits are answered [`StoreError::Unavailable`].
@@ -82,7 +85,8 @@ pub async fn open(path: &Path, options: SqliteOptions) -> Result<Arc<dyn Store>,
 /// When there is no such store or it cannot be read.
 pub async fn open_read_only(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     let readers = reader_pool(path, 1).await?;
-    Ok(Arc::new(SqliteStore { readers, queue: None, broken: None, closing: AtomicBool::new(false) }))
+    let lookup = Lookup::start(reader(path).await?);
+    Ok(Arc::new(SqliteStore { readers, lookup, queue: None, broken: None, closing: AtomicBool::new(false) }))
 }
 
 /// Locks the database against other processes, makes its file private to its owner, and sets the reserve aside.
@@ -116,8 +120,16 @@ fn connect_options(path: &Path) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
 }
 
+/// A connection that cannot write.
+fn reading(path: &Path) -> SqliteConnectOptions {
+    connect_options(path).create_if_missing(false).pragma("query_only", "ON")
+}
+
+async fn reader(path: &Path) -> Result<SqliteConnection, StoreError> {
+    SqliteConnection::connect_with(&reading(path)).await.map_err(failed)
+}
+
 async fn reader_pool(path: &Path, readers: u32) -> Result<SqlitePool, StoreError> {
-    let options = connect_options(path).create_if_missing(false).pragma("query_only", "ON");
     SqlitePoolOptions::new()
         .max_connections(readers.max(1))
         .min_connections(1)
@@ -125,7 +137,7 @@ async fn reader_pool(path: &Path, readers: u32) -> Result<SqlitePool, StoreError
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_with(options)
+        .connect_with(reading(path))
         .await
         .map_err(failed)
 }
@@ -133,9 +145,11 @@ async fn reader_pool(path: &Path, readers: u32) -> Result<SqlitePool, StoreError
 async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let store = include_str!("../../migrations/sqlite/0001_store.sql").into_sql_str();
     let leaf = include_str!("../../migrations/sqlite/0002_inbox_leaf.sql").into_sql_str();
+    let number = include_str!("../../migrations/sqlite/0003_inbox_number.sql").into_sql_str();
     let migrations = vec![
         Migration::new(1, "store".into(), MigrationType::Simple, store, false),
         Migration::new(2, "inbox leaf".into(), MigrationType::Simple, leaf, false),
+        Migration::new(3, "inbox number".into(), MigrationType::Simple, number, false),
     ];
     match Migrator::with_migrations(migrations).run_direct(None, conn, false).await {
         Ok(()) => Ok(()),
@@ -215,6 +229,7 @@ fn extended_code(error: &sqlx::Error) -> Option<i32> {
 
 struct SqliteStore {
     readers: SqlitePool,
+    lookup: Lookup,
     /// Absent when opened for reading alone.
     queue: Option<Queue>,
     broken: Option<watch::Receiver<Option<String>>>,
@@ -223,9 +238,18 @@ struct SqliteStore {
 
 impl SqliteStore {
     fn readers(&self) -> Result<&SqlitePool, StoreError> {
+        self.whole().map(|()| &self.readers)
+    }
+
+    fn lookup(&self) -> Result<&Lookup, StoreError> {
+        self.whole().map(|()| &self.lookup)
+    }
+
+    /// What a broken store holds is unknown: nothing is read from it either.
+    fn whole(&self) -> Result<(), StoreError> {
         match self.broken.as_ref().and_then(|broken| broken.borrow().clone()) {
             Some(why) => Err(StoreError::Unavailable(why)),
-            None => Ok(&self.readers),
+            None => Ok(()),
         }
     }
 
@@ -259,11 +283,24 @@ impl Store for SqliteStore {
         Box::pin(async move {
             self.closing.store(true, Ordering::Release);
             // Readers first, so that the writer is the last to close: SQLite then writes the log back into the database.
+            self.lookup.close().await;
             self.readers.close().await;
             if let Some(queue) = &self.queue {
                 queue.close().await;
             }
         })
+    }
+
+    fn record<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        Box::pin(async move { self.lookup()?.record(kind, id).await })
+    }
+
+    fn replay<'a>(&'a self, scope: &'a str, request_id: &'a str) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+        Box::pin(async move { self.lookup()?.replay(scope, request_id).await })
+    }
+
+    fn received<'a>(&'a self, peer: &'a OrgId, message: MessageId) -> BoxFuture<'a, Result<Option<InboxRow>, StoreError>> {
+        Box::pin(async move { self.lookup()?.received(peer, message).await })
     }
 
     store_reads!();

@@ -4,14 +4,14 @@
 //! Dropping the returned stream ends the loop and closes the listener: that is what the RPC server does at shutdown.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use schakel_certs::identity::identify;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -20,6 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::ALPN_H2;
 use super::failures::FailureKind;
 use super::peer::{PeerInfo, PeerStream};
+use super::places::{Place, Places};
 use super::server::ServerTls;
 
 /// Bounds of one door.
@@ -29,15 +30,17 @@ pub struct Limits {
     pub handshake: Duration,
     /// Longest wait for the first bytes of HTTP/2 after it.
     pub preface: Duration,
-    /// Most handshakes at the same time; further connections wait in the system's queue.
+    /// Most handshakes at the same time; a further one takes the place of whoever has most of them, or is closed.
     pub handshakes: usize,
-    /// Most connections at the same time; further ones are closed after their handshake.
+    /// Most connections at the same time; further ones are closed.
     pub connections: usize,
+    /// Most connections of one source (an address; for IPv6 its /64), handshakes included; further ones are closed.
+    pub per_source: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshake: Duration::from_secs(5), preface: Duration::from_secs(5), handshakes: 256, connections: 1024 }
+        Self { handshake: Duration::from_secs(5), preface: Duration::from_secs(5), handshakes: 256, connections: 1024, per_source: 256 }
     }
 }
 
@@ -45,6 +48,8 @@ impl Default for Limits {
 const FINISHED_MAX: usize = 16;
 /// Pause after the system refused to give us a connection (no file descriptors left), instead of a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Such a refusal is told to the operator at most this often.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// How long, and for how many bytes, a refused client may still talk before we close. Closing with unread data resets the
 /// connection: an alert lost on the way is then not sent again, and some systems throw away one that has arrived.
 const LINGER: Duration = Duration::from_secs(1);
@@ -69,43 +74,58 @@ pub fn accept_unix(listener: UnixListener, door: &'static str, limits: Limits) -
 }
 
 async fn accept_loop(listener: TcpListener, tls: Arc<ServerTls>, limits: Limits, sender: mpsc::Sender<Accepted>) {
-    let handshakes = Arc::new(Semaphore::new(limits.handshakes));
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let next = async || {
-        let slot = Arc::clone(&handshakes).acquire_owned().await.map_err(io::Error::other)?;
-        listener.accept().await.map(|(stream, remote)| (slot, stream, remote))
-    };
+    let places = Places::new(limits);
+    let mut trouble = Trouble::new(tls.door());
     loop {
-        let (slot, stream, remote) = tokio::select! {
+        let (stream, remote) = tokio::select! {
             () = sender.closed() => return,
-            accepted = next() => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(door = tls.door(), %error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    trouble.pause(&error).await;
                     continue;
                 }
             },
         };
-        tokio::spawn(welcome(stream, remote, Arc::clone(&tls), limits, Arc::clone(&places), slot, sender.clone()));
+        let saturated = |source| tls.failures().record(tls.seconds(), source, FailureKind::Saturated);
+        let Some((place, gone)) = places.enter(remote.ip()) else {
+            // Dropped, which closes it; a stranger who has too many gets no word either.
+            saturated(remote.ip());
+            continue;
+        };
+        gone.into_iter().for_each(saturated);
+        let key = place.key();
+        let task = tokio::spawn(welcome(stream, remote, Arc::clone(&tls), limits, place, sender.clone()));
+        places.attach(key, task.abort_handle());
+    }
+}
+
+/// The system gives no connections.
+struct Trouble {
+    door: &'static str,
+    told: Option<tokio::time::Instant>,
+}
+
+impl Trouble {
+    fn new(door: &'static str) -> Self {
+        Self { door, told: None }
+    }
+
+    async fn pause(&mut self, error: &io::Error) {
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            tracing::error!(door = self.door, %error, "cannot accept connections; raise the limit of open files when that is the cause");
+            self.told = Some(tokio::time::Instant::now());
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 
 /// One connection from its first byte until the RPC server has it.
-async fn welcome(
-    stream: TcpStream,
-    remote: SocketAddr,
-    tls: Arc<ServerTls>,
-    limits: Limits,
-    places: Arc<Semaphore>,
-    slot: OwnedSemaphorePermit,
-    sender: mpsc::Sender<Accepted>,
-) {
+async fn welcome(stream: TcpStream, remote: SocketAddr, tls: Arc<ServerTls>, limits: Limits, place: Place, sender: mpsc::Sender<Accepted>) {
     let outcome = tokio::select! {
         () = sender.closed() => return,
-        outcome = handshake(stream, remote, &tls, limits, places) => outcome,
+        outcome = handshake(stream, remote, &tls, limits, place) => outcome,
     };
-    drop(slot);
     match outcome {
         // A closed channel means that the server is shutting down: the stream is dropped and the client connects elsewhere.
         Ok(peer) => drop(sender.send(Ok(peer)).await),
@@ -118,10 +138,11 @@ async fn handshake(
     remote: SocketAddr,
     tls: &ServerTls,
     limits: Limits,
-    places: Arc<Semaphore>,
+    mut place: Place,
 ) -> Result<PeerStream, FailureKind> {
     // Small answers at once: a crisis is many short messages.
     stream.set_nodelay(true).map_err(|_| FailureKind::Gone)?;
+    let generation = tls.generation();
     let accept = TlsAcceptor::from(tls.config()).accept(stream).into_fallible();
     let mut stream = match timeout(limits.handshake, accept).await {
         Ok(Ok(stream)) => stream,
@@ -138,11 +159,15 @@ async fn handshake(
             return Err(kind);
         }
     };
-    let Ok(place) = places.try_acquire_owned() else {
+    if !place.open() {
         close(&mut stream).await;
         return Err(FailureKind::Saturated);
+    }
+    let Ok((life, lease)) = tls.opened(stream.get_ref().1.peer_certificates(), info.org.as_ref(), generation) else {
+        close(&mut stream).await;
+        return Err(FailureKind::Certificate);
     };
-    Ok(PeerStream::tls(stream, info, limits.preface, place))
+    Ok(PeerStream::tls(stream, PeerInfo { life, ..info }, limits.preface, place, lease))
 }
 
 /// What the handshake itself does not demand: that ALPN was used at all. Then reads the identity.
@@ -191,7 +216,9 @@ fn classify(error: &io::Error) -> FailureKind {
 }
 
 async fn accept_unix_loop(listener: UnixListener, door: &'static str, limits: Limits, sender: mpsc::Sender<Accepted>) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    // All come from this machine: the bound of one source is that of the door.
+    let places = Places::new(Limits { per_source: limits.connections, ..limits });
+    let mut trouble = Trouble::new(door);
     loop {
         let accepted = tokio::select! {
             () = sender.closed() => return,
@@ -200,13 +227,13 @@ async fn accept_unix_loop(listener: UnixListener, door: &'static str, limits: Li
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(door, %error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                trouble.pause(&error).await;
                 continue;
             }
         };
+        let place = places.enter(Ipv4Addr::LOCALHOST.into()).and_then(|(mut place, _)| place.open().then_some(place));
         // Without a user id, or without a place, the stream is dropped, which closes it.
-        if let (Ok(credentials), Ok(place)) = (stream.peer_cred(), Arc::clone(&places).try_acquire_owned()) {
+        if let (Ok(credentials), Some(place)) = (stream.peer_cred(), place) {
             let info = PeerInfo { uid: Some(credentials.uid()), ..PeerInfo::anonymous(door, None) };
             if sender.send(Ok(PeerStream::unix(stream, info, limits.preface, place))).await.is_err() {
                 return;

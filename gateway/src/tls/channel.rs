@@ -3,33 +3,37 @@
 //! In TLS 1.3 a client learns that its certificate was refused only with its first read; the RPC library turns that into
 //! "cancelled" or "transport error", at random. The [`Tap`] keeps the true reason.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::client::Resumption;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
-use rustls::{CertificateError, ClientConfig};
 use schakel_certs::identity::{Identity, Subject};
 use schakel_domain::id::{Hash, OrgId};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use schakel_domain::refusal::{Reason, Refusal, Stage};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
+use super::chains::Chains;
+use super::ends::{End, Seen};
 use super::material::Material;
-use super::trust::{Condition, ServerVerifier};
-use super::{ALPN_H2, Clock, TlsError, provider};
+use super::open::{Lease, Life, Open};
+use super::tap::{Tap, TapStream};
+use super::trust::{Condition, ServerChains, ServerVerifier};
+use super::{ALPN_H2, Clock, TlsError, provider, reasons};
 
 /// Longest wait for TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -84,34 +88,118 @@ pub type Expectation = Arc<dyn Fn() -> Option<Expected> + Send + Sync>;
 
 /// Our client certificate and the CAs of our peers; shared by all channels, replaced by [`ClientTls::reload`].
 pub struct ClientTls {
-    material: ArcSwap<Material>,
+    state: ArcSwap<State>,
     clock: Clock,
+    /// As at a door: see `ServerTls`.
+    generation: AtomicU64,
+    open: Arc<Open<Opened>>,
+    seen: Seen,
+}
+
+/// What one connection is made with.
+struct State {
+    material: Material,
+    chains: Arc<ServerChains>,
+}
+
+/// What an open connection was judged by.
+struct Opened {
+    chain: Vec<CertificateDer<'static>>,
+    host: ServerName<'static>,
+    expectation: Expectation,
+}
+
+impl State {
+    fn new(material: Material) -> Result<Self, TlsError> {
+        let chains = Arc::new(Chains::new(material.anchors.clone(), material.revocation.clone())?);
+        Ok(Self { material, chains })
+    }
+
+    fn verifier(&self, expected: Expected) -> ServerVerifier {
+        let condition: Condition = Arc::new(move |identity| is_expected(identity, &expected));
+        ServerVerifier::new(Arc::clone(&self.chains), condition)
+    }
 }
 
 impl ClientTls {
     /// TLS with this material.
-    #[must_use]
-    pub fn new(material: Material, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { material: ArcSwap::from_pointee(material), clock })
+    ///
+    /// # Errors
+    /// When the material cannot be used.
+    pub fn new(material: Material, clock: Clock) -> Result<Arc<Self>, TlsError> {
+        let state = ArcSwap::from_pointee(State::new(material)?);
+        Ok(Arc::new(Self { state, clock, generation: AtomicU64::new(0), open: Arc::default(), seen: Seen::default() }))
     }
 
-    /// Uses other material from the next connection on.
-    pub fn reload(&self, material: Material) {
-        self.material.store(Arc::new(material));
+    /// Uses other material from the next connection on, and judges every open one by it: one that no longer stands is closed. On an
+    /// error nothing changes. How many were closed.
+    ///
+    /// # Errors
+    /// When the material cannot be used.
+    pub fn reload(&self, material: Material) -> Result<usize, TlsError> {
+        self.state.store(Arc::new(State::new(material)?));
+        Ok(self.judge_again())
+    }
+
+    /// Judges every open connection again; how many were closed.
+    pub fn judge_again(&self) -> usize {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        let closed = self.open.judge(|opened| self.judge(opened));
+        if closed > 0 {
+            tracing::warn!(closed, "connections to peers were closed: their certificates no longer count");
+        }
+        closed
+    }
+
+    /// What is used now.
+    #[must_use]
+    pub fn material(&self) -> Material {
+        self.state.load().material.clone()
+    }
+
+    /// The chain each organisation showed last.
+    #[must_use]
+    pub fn seen(&self) -> BTreeMap<OrgId, Vec<End>> {
+        self.seen.all()
     }
 
     fn config(&self, expected: Expected) -> Result<ClientConfig, TlsError> {
-        let material = self.material.load();
-        let condition: Condition = Arc::new(move |identity| is_expected(identity, &expected));
-        let verifier = ServerVerifier::new(material.anchors.clone(), condition)?;
+        let state = self.state.load();
         let config = ClientConfig::builder_with_details(provider(), Arc::clone(&self.clock))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|e| TlsError::Material(e.to_string()))?
             .dangerous() // The name of the method; our verifier demands more than the usual one, never less.
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&material.credentials.certified))));
+            .with_custom_certificate_verifier(Arc::new(state.verifier(expected)))
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&state.material.credentials.certified))));
         Ok(as_we_speak(config))
     }
+
+    fn judge(&self, opened: &Opened) -> Result<(), Refusal> {
+        let unusable = || reasons::refusal(Reason::PeerCertificateUnusable, "no certificate");
+        let (leaf, rest) = opened.chain.split_first().ok_or_else(unusable)?;
+        let expected = (opened.expectation)().ok_or_else(nobody)?;
+        let now = self.clock.current_time().unwrap_or_else(|| UnixTime::since_unix_epoch(Duration::ZERO));
+        let verifier = self.state.load().verifier(expected);
+        verifier.judge(leaf, rest, &opened.host, now).map_err(|error| reasons::of_tls(&error))
+    }
+
+    /// Takes up a connection that began at this generation.
+    fn opened(&self, opened: Opened, generation: u64) -> Result<(Life, Lease), Refusal> {
+        if let Some(expected) = (opened.expectation)() {
+            self.seen.note(&expected.org, &opened.chain);
+        }
+        let again = Opened { chain: opened.chain.clone(), host: opened.host.clone(), expectation: Arc::clone(&opened.expectation) };
+        let (life, lease) = self.open.add(opened);
+        if self.generation.load(Ordering::SeqCst) != generation {
+            self.judge(&again)?;
+        }
+        Ok((life, lease))
+    }
+}
+
+/// No party record is held.
+fn nobody() -> Refusal {
+    Refusal::new(Stage::Peer, Reason::UnknownPeer).because("no valid party record of this organisation")
 }
 
 /// What holds for every connection we open: HTTP/2 alone, no resumption, no early data.
@@ -124,7 +212,7 @@ pub(super) fn as_we_speak(mut config: ClientConfig) -> ClientConfig {
 
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").field("material", &self.material.load()).finish_non_exhaustive()
+        f.debug_struct("ClientTls").field("material", &self.state.load().material).finish_non_exhaustive()
     }
 }
 
@@ -144,15 +232,23 @@ fn is_expected(identity: &Identity, expected: &Expected) -> Result<(), String> {
 /// # Errors
 /// When the address cannot be written as a URI.
 pub fn channel(address: &PeerAddress, tls: Arc<ClientTls>, expectation: Expectation) -> Result<(Channel, Tap), TlsError> {
+    let host = address.host.clone();
     let configure: Configure = Arc::new(move || {
-        let expected = expectation().ok_or_else(|| io::Error::other("no valid party record of this organisation"))?;
-        tls.config(expected).map_err(io::Error::other)
+        let generation = tls.generation.load(Ordering::SeqCst);
+        let expected = expectation().ok_or_else(|| io::Error::other(nobody()))?;
+        let config = tls.config(expected).map_err(io::Error::other)?;
+        let (tls, host, expectation) = (Arc::clone(&tls), host.clone(), Arc::clone(&expectation));
+        let opened: OnOpen = Box::new(move |chain| tls.opened(Opened { chain, host, expectation }, generation));
+        Ok((config, opened))
     });
     open(address, configure)
 }
 
+/// What is done with the chain of a connection that was made.
+pub(super) type OnOpen = Box<dyn FnOnce(Vec<CertificateDer<'static>>) -> Result<(Life, Lease), Refusal> + Send>;
+
 /// Asked at every connection: how TLS is to be spoken now.
-pub(super) type Configure = Arc<dyn Fn() -> io::Result<ClientConfig> + Send + Sync>;
+pub(super) type Configure = Arc<dyn Fn() -> io::Result<(ClientConfig, OnOpen)> + Send + Sync>;
 
 /// A lazy channel that asks at every connection how to speak.
 pub(super) fn open(address: &PeerAddress, configure: Configure) -> Result<(Channel, Tap), TlsError> {
@@ -198,7 +294,7 @@ async fn connect(address: &PeerAddress, configure: &Configure, tap: Tap) -> io::
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", CONNECT.as_secs()))),
     };
     match outcome {
-        Ok(stream) => Ok(TapStream { stream, tap, noted: false, heard: false }),
+        Ok((stream, life, lease)) => Ok(TapStream::new(stream, tap, life, lease)),
         Err(error) => {
             tap.note(&error);
             Err(error)
@@ -206,107 +302,17 @@ async fn connect(address: &PeerAddress, configure: &Configure, tap: Tap) -> io::
     }
 }
 
-async fn handshake(address: &PeerAddress, configure: &Configure) -> io::Result<TlsStream<TcpStream>> {
-    let config = configure()?;
+async fn handshake(address: &PeerAddress, configure: &Configure) -> io::Result<(TlsStream<TcpStream>, Life, Lease)> {
+    let (config, opened) = configure()?;
     let stream = TcpStream::connect((&*address.host.to_str(), address.port)).await?;
     stream.set_nodelay(true)?;
     let stream = TlsConnector::from(Arc::new(config)).connect(address.host.clone(), stream).await?;
-    if stream.get_ref().1.alpn_protocol() != Some(ALPN_H2) {
-        return Err(io::Error::other("the other side does not speak h2 (no ALPN)"));
+    let session = stream.get_ref().1;
+    if session.alpn_protocol() != Some(ALPN_H2) {
+        let no_http2 = reasons::refusal(Reason::TlsIncompatible, "the other side does not speak h2 (no ALPN)");
+        return Err(io::Error::other(no_http2));
     }
-    Ok(stream)
-}
-
-/// Why the connection of one channel failed last. Empty again as soon as the peer answers.
-#[derive(Clone, Default)]
-pub struct Tap {
-    last: Arc<Mutex<Option<String>>>,
-}
-
-impl Tap {
-    /// The last TLS alert or IO error, for the operator and for whoever waits: `received fatal alert: AccessDenied`.
-    #[must_use]
-    pub fn last(&self) -> Option<String> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note(&self, error: &io::Error) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(explain(error));
-    }
-
-    fn clear(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-impl fmt::Debug for Tap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tap").field(&self.last()).finish()
-    }
-}
-
-/// Our own sentence when we refused, the library's otherwise.
-fn explain(error: &io::Error) -> String {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(CertificateError::Other(why))) => format!("invalid peer certificate: {}", why.0),
-        _ => error.to_string(),
-    }
-}
-
-/// A connection that tells its tap about the first error, and about an alert even when it comes second.
-struct TapStream {
-    stream: TlsStream<TcpStream>,
-    tap: Tap,
-    noted: bool,
-    heard: bool,
-}
-
-impl TapStream {
-    fn note(&mut self, error: &io::Error) {
-        let alert = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-        if alert || !self.noted {
-            self.tap.note(error);
-        }
-        self.noted = true;
-    }
-
-    fn watch<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(error)) = &outcome {
-            self.note(error);
-        }
-        outcome
-    }
-}
-
-impl AsyncRead for TapStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if !self.heard && matches!(outcome, Poll::Ready(Ok(()))) {
-            if buffer.filled().len() > before {
-                // Only now is it known that the other side accepted our certificate.
-                self.heard = true;
-                self.tap.clear();
-            } else {
-                self.note(&io::Error::new(io::ErrorKind::UnexpectedEof, "the other side closed the connection without a word"));
-            }
-        }
-        self.watch(outcome)
-    }
-}
-
-impl AsyncWrite for TapStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watch(outcome)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watch(outcome)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
+    let chain = session.peer_certificates().map(|chain| chain.iter().map(|der| der.clone().into_owned()).collect());
+    let (life, lease) = opened(chain.unwrap_or_default()).map_err(io::Error::other)?;
+    Ok((stream, life, lease))
 }

@@ -91,7 +91,7 @@ fn count((&(minute, source, kind), &count): (&Row, &u64)) -> FailureCount {
 }
 
 /// One household or host in IPv6 owns a /64: counting single addresses would let it fill the table.
-fn network(source: IpAddr) -> IpAddr {
+pub(super) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 @ IpAddr::V4(_) => v4,

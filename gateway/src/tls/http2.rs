@@ -32,8 +32,9 @@ impl Default for Http2Limits {
             local_resets: 100,
             pending_resets: 20,
             header_list: 16 * 1024,
-            keepalive_interval: Duration::from_secs(15),
-            keepalive_timeout: Duration::from_secs(10),
+            // Together ten seconds: so long a connection that is half dead, or that reads nothing, keeps its place.
+            keepalive_interval: Duration::from_secs(5),
+            keepalive_timeout: Duration::from_secs(5),
             connection_age: Duration::from_secs(30 * 60),
             request: Duration::from_secs(30),
         }

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use rustls::client::WebPkiServerVerifier;
 use rustls::sign::SingleCertAndKey;
 use tonic::transport::Channel;
 
-use super::channel::{Configure, as_we_speak, open};
+use super::chains::Inner;
+use super::channel::{Configure, OnOpen, as_we_speak, open};
 use super::material::{Anchors, Credentials};
-use super::trust::inner_server;
+use super::open::{Lease, Life};
+use super::revocation::Revocation;
 use super::{Clock, PeerAddress, Tap, TlsError, provider};
 
 /// Files with which a local door is called.
@@ -31,7 +34,10 @@ pub struct LocalFiles {
 pub fn channel_local(address: &PeerAddress, files: &LocalFiles, clock: Clock) -> Result<(Channel, Tap), TlsError> {
     let anchors = Anchors::from_file(&files.trust)?;
     let client = files.client.as_ref().map(|(certificate, key)| Credentials::from_files(certificate, key)).transpose()?;
-    let configure: Configure = Arc::new(move || config(&anchors, client.as_ref(), &clock).map_err(io::Error::other));
+    let configure: Configure = Arc::new(move || {
+        let opened: OnOpen = Box::new(|_| Ok((Life::default(), Lease::none())));
+        config(&anchors, client.as_ref(), &clock).map(|config| (config, opened)).map_err(io::Error::other)
+    });
     open(address, configure)
 }
 
@@ -39,7 +45,7 @@ fn config(anchors: &Anchors, client: Option<&Credentials>, clock: &Clock) -> Res
     let wrong = |why: String| TlsError::Material(why);
     // Path building does not look at the dates of a root, so a root that is not valid now is left out beforehand.
     let now = clock.current_time().map(|now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-    let verifier = inner_server(anchors, now).map_err(wrong)?;
+    let verifier = <Arc<WebPkiServerVerifier> as Inner>::build(anchors, now, &Revocation::default(), None).map_err(wrong)?;
     let builder = ClientConfig::builder_with_details(provider(), Arc::clone(clock))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|e| wrong(e.to_string()))?

@@ -15,9 +15,11 @@ use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use super::ends::{self, End};
+use super::revocation::{Revocation, RevocationFiles};
 use super::{TlsError, provider};
 
-/// Largest file read, in bytes.
+/// Largest file with certificates or a key, in bytes.
 const FILE_MAX: usize = crate::bounded::MAX_CERTIFICATE_BYTES;
 /// Most certificates in one file.
 const CERTIFICATES_MAX: usize = 256;
@@ -34,6 +36,15 @@ pub struct Files {
     pub key: PathBuf,
     /// CA certificates the other side may chain to, PEM.
     pub trust: PathBuf,
+    /// Lists of what those CAs, and the ones below them, have revoked.
+    pub revocation: RevocationFiles,
+}
+
+impl Files {
+    /// Every file that is read.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        [&self.certificate, &self.key, &self.trust].into_iter().chain(&self.revocation.lists).map(PathBuf::as_path)
+    }
 }
 
 /// Everything one side of TLS needs: replaced as a whole on reload, so that key and trust never mix generations.
@@ -43,15 +54,28 @@ pub struct Material {
     pub credentials: Credentials,
     /// Whom we believe.
     pub anchors: Anchors,
+    /// Whom no longer, although they could show a good chain.
+    pub revocation: Revocation,
 }
 
 impl Material {
-    /// Reads and checks the three files.
+    /// The ends of our own chain and of every CA.
+    #[must_use]
+    pub fn ends(&self) -> Vec<End> {
+        let mut ends = ends::of_chain(&self.credentials.certified.cert);
+        ends.extend(ends::of_roots(self.anchors.ders()));
+        ends
+    }
+
+    /// Reads and checks the files.
     ///
     /// # Errors
     /// Names the first file that is missing, too large, unsafely stored, or holds anything that does not parse.
     pub fn from_files(files: &Files) -> Result<Self, TlsError> {
-        Ok(Self { credentials: Credentials::from_files(&files.certificate, &files.key)?, anchors: Anchors::from_file(&files.trust)? })
+        let credentials = Credentials::from_files(&files.certificate, &files.key)?;
+        let anchors = Anchors::from_file(&files.trust)?;
+        let revocation = Revocation::from_files(&files.revocation, &anchors)?;
+        Ok(Self { credentials, anchors, revocation })
     }
 
     /// The same from PEM texts, for a caller that holds them in memory.
@@ -62,6 +86,7 @@ impl Material {
         Ok(Self {
             credentials: Credentials::parse(certificate.as_bytes(), Path::new("certificate"), key.as_bytes(), Path::new("key"))?,
             anchors: Anchors::parse(trust.as_bytes(), Path::new("trust"))?,
+            revocation: Revocation::default(),
         })
     }
 }
@@ -77,7 +102,7 @@ pub struct Credentials {
 impl Credentials {
     pub(super) fn from_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         check_key_mode(key)?;
-        let (chain, secret) = (Zeroizing::new(read(certificate)?), Zeroizing::new(read(key)?));
+        let (chain, secret) = (Zeroizing::new(read(certificate, FILE_MAX)?), Zeroizing::new(read(key, FILE_MAX)?));
         Self::parse(&chain, certificate, &secret, key)
     }
 
@@ -112,7 +137,7 @@ struct Root {
 
 impl Anchors {
     pub(super) fn from_file(path: &Path) -> Result<Self, TlsError> {
-        Self::parse(&read(path)?, path)
+        Self::parse(&read(path, FILE_MAX)?, path)
     }
 
     fn parse(pem: &[u8], file: &Path) -> Result<Self, TlsError> {
@@ -136,6 +161,23 @@ impl Anchors {
     /// Whether every root is valid at this moment: the usual case, in which the prepared verifier serves.
     pub(super) fn all_valid(&self, now: i64) -> bool {
         self.roots.iter().all(|root| root.is_valid(now))
+    }
+
+    /// Which roots are valid at this moment (seconds since 1970).
+    pub(super) fn valid(&self, now: i64) -> Vec<bool> {
+        self.roots.iter().map(|root| root.is_valid(now)).collect()
+    }
+
+    /// The roots with this name (DER); none when we hold no such CA.
+    pub(super) fn issuers<'a>(&'a self, name: &'a [u8]) -> Option<impl Iterator<Item = X509Certificate<'a>>> {
+        let parsed = || self.roots.iter().filter_map(|root| Some(X509Certificate::from_der(&root.der).ok()?.1));
+        let named = move || parsed().filter(move |ca| ca.subject().as_raw() == name);
+        named().next().is_some().then(named)
+    }
+
+    /// Every root.
+    pub(super) fn ders(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.roots.iter().map(|root| &root.der)
     }
 }
 
@@ -180,8 +222,9 @@ fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>,
     Ok(found)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    crate::bounded::read(path, FILE_MAX).map_err(|e| wrong(path, e.to_string()))
+/// The whole file, unless it has more bytes than this.
+pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, TlsError> {
+    crate::bounded::read(path, most).map_err(|error| wrong(path, error.to_string()))
 }
 
 #[cfg(unix)]
@@ -199,7 +242,7 @@ fn check_key_mode(_path: &Path) -> Result<(), TlsError> {
     Ok(())
 }
 
-fn wrong(path: &Path, problem: impl Into<String>) -> TlsError {
+pub(super) fn wrong(path: &Path, problem: impl Into<String>) -> TlsError {
     TlsError::File { path: path.to_owned(), problem: problem.into() }
 }
 
@@ -255,7 +298,7 @@ mod tests {
         let (ca, issued) = pki();
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        let files = Files { certificate: path("a.crt"), key: path("a.key"), trust: path("ca.crt") };
+        let files = Files { certificate: path("a.crt"), key: path("a.key"), trust: path("ca.crt"), revocation: RevocationFiles::default() };
         for (file, text) in [(&files.certificate, &issued.chain_pem), (&files.key, &*issued.key_pem), (&files.trust, &ca)] {
             std::fs::write(file, text).unwrap();
         }

@@ -11,10 +11,13 @@ use schakel_certs::identity::{ClientName, Identity, Subject};
 use schakel_domain::id::{Hash, OrgId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
+
+use super::frames::Frames;
+use super::open::{Lease, Life};
+use super::places::Place;
 
 /// Length of the HTTP/2 client preface, in bytes (RFC 9113 §3.4).
 const PREFACE: usize = 24;
@@ -42,12 +45,25 @@ pub struct PeerInfo {
     pub not_after: Option<Timestamp>,
     /// User id of the process at the other end of a unix socket.
     pub uid: Option<u32>,
+    /// Whether the certificate still counts: asked at every call.
+    pub life: Life,
 }
 
 impl PeerInfo {
     /// Nobody identified yet.
     pub(super) fn anonymous(door: &'static str, remote: Option<SocketAddr>) -> Self {
-        Self { door, remote, org: None, client: None, san: None, spki: None, thumbprint: None, not_after: None, uid: None }
+        Self {
+            door,
+            remote,
+            org: None,
+            client: None,
+            san: None,
+            spki: None,
+            thumbprint: None,
+            not_after: None,
+            uid: None,
+            life: Life::default(),
+        }
     }
 
     pub(super) fn identified(mut self, identity: Identity) -> Self {
@@ -68,8 +84,9 @@ pub struct PeerStream {
     io: Io,
     info: PeerInfo,
     preface: Option<Preface>,
-    /// Its place among the connections of the door; given back when the stream is dropped.
-    _place: OwnedSemaphorePermit,
+    frames: Frames,
+    /// Its place among the connections of the door, and among those that are judged again; given back when the stream is dropped.
+    _held: (Place, Lease),
 }
 
 enum Io {
@@ -84,17 +101,17 @@ struct Preface {
 }
 
 impl PeerStream {
-    pub(super) fn tls(stream: TlsStream<TcpStream>, info: PeerInfo, preface: Duration, place: OwnedSemaphorePermit) -> Self {
-        Self::new(Io::Tls(Box::new(stream)), info, preface, place)
+    pub(super) fn tls(stream: TlsStream<TcpStream>, info: PeerInfo, preface: Duration, place: Place, lease: Lease) -> Self {
+        Self::new(Io::Tls(Box::new(stream)), info, preface, (place, lease))
     }
 
-    pub(super) fn unix(stream: UnixStream, info: PeerInfo, preface: Duration, place: OwnedSemaphorePermit) -> Self {
-        Self::new(Io::Unix(stream), info, preface, place)
+    pub(super) fn unix(stream: UnixStream, info: PeerInfo, preface: Duration, place: Place) -> Self {
+        Self::new(Io::Unix(stream), info, preface, (place, Lease::none()))
     }
 
-    fn new(io: Io, info: PeerInfo, preface: Duration, place: OwnedSemaphorePermit) -> Self {
+    fn new(io: Io, info: PeerInfo, preface: Duration, held: (Place, Lease)) -> Self {
         let preface = Some(Preface { deadline: Box::pin(tokio::time::sleep(preface)), seen: 0 });
-        Self { io, info, preface, _place: place }
+        Self { io, info, preface, frames: Frames::new(), _held: held }
     }
 
     /// Who is at the other end.
@@ -125,10 +142,15 @@ impl Connected for PeerStream {
 
 impl AsyncRead for PeerStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.info.life.check(cx)?;
         let before = buffer.filled().len();
         let read = self.io().poll_read(cx, buffer);
+        let fresh = buffer.filled().get(before..).unwrap_or_default();
+        if !self.frames.accept(fresh) {
+            return Poll::Ready(Err(busy()));
+        }
         let Some(preface) = &mut self.preface else { return read };
-        preface.seen += buffer.filled().len().saturating_sub(before);
+        preface.seen += fresh.len();
         if preface.seen >= PREFACE {
             self.preface = None;
         } else if preface.deadline.as_mut().poll(cx).is_ready() {
@@ -138,9 +160,29 @@ impl AsyncRead for PeerStream {
     }
 }
 
+impl PeerStream {
+    /// Books what was written of these parts.
+    fn count(&mut self, written: Poll<io::Result<usize>>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let Poll::Ready(Ok(mut left)) = written else { return written };
+        for part in parts {
+            let sent = part.get(..left.min(part.len())).unwrap_or_default();
+            if !self.frames.sent(sent) {
+                return Poll::Ready(Err(busy()));
+            }
+            left -= sent.len();
+        }
+        written
+    }
+}
+
+fn busy() -> io::Error {
+    io::Error::other("the other side only makes work")
+}
+
 impl AsyncWrite for PeerStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.io().poll_write(cx, bytes)
+        let written = self.io().poll_write(cx, bytes);
+        self.count(written, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -152,7 +194,8 @@ impl AsyncWrite for PeerStream {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.io().poll_write_vectored(cx, parts)
+        let written = self.io().poll_write_vectored(cx, parts);
+        self.count(written, parts)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,18 +1,26 @@
 //! The server side of TLS for one door: which clients may come in, and with which certificate we answer.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
 use schakel_certs::identity::{Identity, Subject};
+use schakel_domain::id::OrgId;
+use schakel_domain::refusal::{Reason, Refusal};
 
+use super::chains::Chains;
+use super::ends::{End, Seen};
 use super::failures::Failures;
 use super::material::Material;
+use super::open::{Lease, Life, Open};
 use super::trust::{ClientVerifier, Condition};
-use super::{ALPN_H2, Clock, TlsError, provider};
+use super::{ALPN_H2, Clock, TlsError, provider, reasons};
 
 /// A further condition on a client, asked at every handshake after its chain was verified: is this key bound to this
 /// organisation in the party record held now? The sentence says why not and goes to the debug log alone.
@@ -39,8 +47,19 @@ pub struct ServerTls {
     auth: ClientAuth,
     admit: Option<Admit>,
     clock: Clock,
-    config: ArcSwap<ServerConfig>,
+    state: ArcSwap<State>,
+    /// Raised whenever open connections are judged again: a handshake that began before is then judged again too.
+    generation: AtomicU64,
+    open: Arc<Open<Vec<CertificateDer<'static>>>>,
+    seen: Seen,
     failures: Failures,
+}
+
+/// What one handshake is done with.
+struct State {
+    config: Arc<ServerConfig>,
+    verifier: Option<Arc<ClientVerifier>>,
+    material: Material,
 }
 
 impl ServerTls {
@@ -55,17 +74,81 @@ impl ServerTls {
         material: Material,
         clock: Clock,
     ) -> Result<Arc<Self>, TlsError> {
-        let config = ArcSwap::from_pointee(build(auth, admit.as_ref(), material, &clock)?);
-        Ok(Arc::new(Self { door, auth, admit, clock, config, failures: Failures::default() }))
+        let state = ArcSwap::from_pointee(build(auth, admit.as_ref(), material, &clock)?);
+        Ok(Arc::new(Self {
+            door,
+            auth,
+            admit,
+            clock,
+            state,
+            generation: AtomicU64::new(0),
+            open: Arc::default(),
+            seen: Seen::default(),
+            failures: Failures::default(),
+        }))
     }
 
-    /// Uses other material from the next handshake on. Connections that are open stay open. On an error nothing changes.
+    /// Uses other material from the next handshake on, and judges every open connection by it: whoever no longer stands is closed.
+    /// On an error nothing changes. How many were closed.
     ///
     /// # Errors
     /// When the material cannot be used.
-    pub fn reload(&self, material: Material) -> Result<(), TlsError> {
-        self.config.store(Arc::new(build(self.auth, self.admit.as_ref(), material, &self.clock)?));
-        Ok(())
+    pub fn reload(&self, material: Material) -> Result<usize, TlsError> {
+        self.state.store(Arc::new(build(self.auth, self.admit.as_ref(), material, &self.clock)?));
+        Ok(self.judge_again())
+    }
+
+    /// Judges every open connection again, as after an agreement changed or a list ended; how many were closed.
+    pub fn judge_again(&self) -> usize {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        let closed = self.open.judge(|chain| self.judge(chain));
+        if closed > 0 {
+            tracing::warn!(door = self.door, closed, "connections were closed: their certificates no longer count");
+        }
+        closed
+    }
+
+    /// What is used now.
+    #[must_use]
+    pub fn material(&self) -> Material {
+        self.state.load().material.clone()
+    }
+
+    /// The chain each organisation showed last.
+    #[must_use]
+    pub fn seen(&self) -> BTreeMap<OrgId, Vec<End>> {
+        self.seen.all()
+    }
+
+    /// Takes up a connection whose handshake began at this generation.
+    pub(super) fn opened(
+        &self,
+        chain: Option<&[CertificateDer<'static>]>,
+        org: Option<&OrgId>,
+        generation: u64,
+    ) -> Result<(Life, Lease), Refusal> {
+        let Some(chain) = chain else { return Ok((Life::default(), Lease::none())) };
+        let (life, lease) = self.open.add(chain.to_vec());
+        if self.generation() != generation {
+            self.judge(chain)?;
+        }
+        if let Some(org) = org {
+            self.seen.note(org, chain);
+        }
+        Ok((life, lease))
+    }
+
+    fn judge(&self, chain: &[CertificateDer<'static>]) -> Result<(), Refusal> {
+        let state = self.state.load();
+        let unusable = || reasons::refusal(Reason::PeerCertificateUnusable, "no certificate");
+        let (Some(verifier), Some((leaf, rest))) = (&state.verifier, chain.split_first()) else { return Err(unusable()) };
+        let now = self.clock.current_time().unwrap_or_else(|| UnixTime::since_unix_epoch(std::time::Duration::ZERO));
+        verifier.judge(leaf, rest, now).map_err(|error| reasons::of_tls(&error))
+    }
+
+    /// See [`ServerTls::opened`].
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
     }
 
     /// The name of the door.
@@ -82,7 +165,7 @@ impl ServerTls {
 
     /// The configuration for one handshake.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
+        Arc::clone(&self.state.load().config)
     }
 
     /// Seconds since 1970 by the clock that judges certificates.
@@ -98,25 +181,29 @@ impl fmt::Debug for ServerTls {
     }
 }
 
-fn build(auth: ClientAuth, admit: Option<&Admit>, material: Material, clock: &Clock) -> Result<ServerConfig, TlsError> {
-    let Material { credentials, anchors } = material;
+fn build(auth: ClientAuth, admit: Option<&Admit>, material: Material, clock: &Clock) -> Result<State, TlsError> {
     let builder = ServerConfig::builder_with_details(provider(), Arc::clone(clock))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|e| TlsError::Material(e.to_string()))?;
-    let builder = match auth {
-        ClientAuth::Off => builder.with_no_client_auth(),
+    let verifier = match auth {
+        ClientAuth::Off => None,
         _ => {
-            let mandatory = auth != ClientAuth::OptionalClient;
-            builder.with_client_cert_verifier(Arc::new(ClientVerifier::new(anchors, condition(auth, admit.cloned()), mandatory)?))
+            let chains = Chains::new(material.anchors.clone(), material.revocation.clone())?;
+            Some(Arc::new(ClientVerifier::new(chains, condition(auth, admit.cloned()), auth != ClientAuth::OptionalClient)))
         }
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(credentials.certified)));
+    let builder = match &verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
+    };
+    let certified = Arc::clone(&material.credentials.certified);
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![ALPN_H2.to_vec()];
     // A resumed session takes the client's chain over from the old one without verifying it again.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
-    Ok(config)
+    Ok(State { config: Arc::new(config), verifier, material })
 }
 
 /// The kind of party this door is for, then the door's own condition.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rustls::{HandshakeKind, NamedGroup};
 use schakel_certs::issue::{DevCa, Issued, Recipe, self_signed};
+use schakel_domain::refusal::Reason;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_stream::StreamExt;
@@ -87,8 +88,8 @@ async fn a_wrong_client_certificate_is_refused_before_any_handler() {
         let (answer, tap) = door.call(issued).await;
 
         assert!(answer.is_err(), "{name} was served");
-        let last = tap.last().unwrap_or_default();
-        assert!(last.contains("received fatal alert"), "{name}: the tap says `{last}`");
+        let last = tap.last().unwrap();
+        assert!(last.reason.code().starts_with("OWN_CERTIFICATE_"), "{name}: the tap says `{last}`");
         door.failed(FailureKind::Certificate, number as u64 + 1, name).await;
     }
     assert_eq!(door.seen(), []);
@@ -119,7 +120,7 @@ async fn a_key_or_organisation_not_in_the_party_records_is_refused_before_any_ha
     for wrong in [unbound, foreign] {
         let (answer, tap) = door.call(&wrong).await;
         assert!(answer.is_err());
-        assert_eq!(tap.last().as_deref(), Some("received fatal alert: AccessDenied"));
+        assert_eq!(tap.last().map(|last| last.reason), Some(Reason::OwnCertificateUnbound));
     }
     assert_eq!(door.seen().len(), 1);
 }
@@ -284,8 +285,8 @@ async fn a_client_refuses_a_server_that_is_not_the_expected_peer() {
 
         assert!(within(health(channel)).await.is_err(), "{says}: was served");
 
-        let last = tap.last().unwrap_or_default();
-        assert!(last.contains(says), "expected `{says}`, the tap says `{last}`");
+        let last = tap.last().unwrap();
+        assert!(last.detail.contains(says), "expected `{says}`, the tap says `{last}`");
         assert_eq!(door.seen(), []);
     }
 }
@@ -294,13 +295,13 @@ async fn a_client_refuses_a_server_that_is_not_the_expected_peer() {
 async fn a_tap_forgets_when_the_peer_answers_again() {
     let door = Door::open(Settings::default()).await;
     let (right, wrong) = (changed(&door.ca, |_| ()), changed(&door.ca, |r| r.client_auth = false));
-    let tls = ClientTls::new(own(&wrong, &door.ca), kit::clock());
+    let tls = ClientTls::new(own(&wrong, &door.ca), kit::clock()).unwrap();
     let (channel, tap) = super::channel(&door.peer_address(), Arc::clone(&tls), door.expectation()).unwrap();
 
     assert!(within(health(channel.clone())).await.is_err());
-    assert!(tap.last().is_some_and(|last| last.contains("UnsupportedCertificate")), "{tap:?}");
+    assert!(tap.last().is_some_and(|last| last.detail.contains("UnsupportedCertificate")), "{tap:?}");
 
-    tls.reload(own(&right, &door.ca));
+    tls.reload(own(&right, &door.ca)).unwrap();
     expect("an answer", async || health(channel.clone()).await.is_ok()).await;
     assert_eq!(tap.last(), None);
 }
@@ -311,13 +312,13 @@ async fn a_peer_that_is_down_is_named_as_such_by_the_tap() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let ca = DevCa::new(kit::CA_NAME, now()).unwrap();
-    let tls = ClientTls::new(own(&changed(&ca, |_| ()), &ca), kit::clock());
+    let tls = ClientTls::new(own(&changed(&ca, |_| ()), &ca), kit::clock()).unwrap();
     let expectation: Expectation = Arc::new(|| Some(Expected { org: org(), spki: Vec::new() }));
     let (channel, tap) = super::channel(&address.to_string().parse().unwrap(), tls, expectation).unwrap();
 
     assert_eq!(within(health(channel)).await.unwrap_err().code(), tonic::Code::Unavailable);
 
-    assert!(tap.last().is_some_and(|last| last.contains("refused")), "{tap:?}");
+    assert!(tap.last().is_some_and(|last| last.reason == Reason::PeerUnreachable && last.detail.contains("refused")), "{tap:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
-//! The two verifiers: chain by webpki, then what webpki does not look at.
+//! The two verifiers: the chain by `chains`, then what the library does not look at.
 //!
-//! Added to the library's path building: the dates of the root, an extended key usage that is stated (the library takes
-//! absence for permission), exactly one identity URI, no wildcard, and a caller's own condition (the party records).
-//! Revocation lists will be given to the inner verifiers where they are built.
+//! Added: an extended key usage that is stated (the library takes absence for permission), exactly one identity URI, no wildcard,
+//! and a caller's own condition (the party records).
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,65 +9,87 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 use schakel_certs::identity::{Identity, identify};
+use schakel_domain::refusal::Reason;
 
-use super::material::Anchors;
-use super::{TlsError, provider};
+use super::chains::Chains;
 
 /// A further condition on an identity that chains to a trusted CA; the sentence says why not.
 pub(super) type Condition = Arc<dyn Fn(&Identity) -> Result<(), String> + Send + Sync>;
 
-/// Why the peer we connect to is not acceptable although it chains to a trusted CA. Kept as text for the tap.
+/// Chains of clients.
+pub(super) type ClientChains = Chains<Arc<dyn ClientCertVerifier>>;
+/// Chains of servers.
+pub(super) type ServerChains = Chains<Arc<WebPkiServerVerifier>>;
+
+/// Why a certificate is not acceptable although it chains to a trusted CA. Kept for the tap and for whoever judges again.
 #[derive(Debug)]
-struct NotAcceptable(String);
+pub(super) struct NotAcceptable {
+    pub(super) reason: Reason,
+    pub(super) why: String,
+}
 
 impl fmt::Display for NotAcceptable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 
 impl std::error::Error for NotAcceptable {}
 
-fn refuse_server(why: impl Into<String>) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotAcceptable(why.into())))))
+fn refuse(reason: Reason, why: impl Into<String>) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotAcceptable { reason, why: why.into() }))))
 }
 
-/// The client sees the alert `access_denied`: its certificate was read and judged, which is more than "unknown".
-fn refuse_client(why: &str) -> Error {
-    tracing::debug!(why, "client certificate refused");
-    Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+fn is_unbound(error: &OtherError) -> bool {
+    error.0.downcast_ref::<NotAcceptable>().is_some_and(|known| known.reason == Reason::PeerCertificateUnbound)
 }
 
-fn seconds(now: UnixTime) -> i64 {
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn inner_client(anchors: &Anchors, at: Option<i64>) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let roots = Arc::new(anchors.store(at)?);
-    WebPkiClientVerifier::builder_with_provider(roots, provider()).build().map_err(|e| e.to_string())
-}
-
-pub(super) fn inner_server(anchors: &Anchors, at: Option<i64>) -> Result<Arc<WebPkiServerVerifier>, String> {
-    let roots = Arc::new(anchors.store(at)?);
-    WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(|e| e.to_string())
+/// Which alert a client gets: one that lets it know what to mend (`reasons`).
+fn as_alert(error: Error) -> Error {
+    use CertificateError as Wrong;
+    let unknown_status = matches!(
+        error,
+        Error::InvalidCertRevocationList(_)
+            | Error::InvalidCertificate(
+                Wrong::UnknownRevocationStatus | Wrong::ExpiredRevocationList | Wrong::ExpiredRevocationListContext { .. }
+            )
+    );
+    if unknown_status {
+        return Error::InvalidCertificate(Wrong::InvalidOcspResponse);
+    }
+    match &error {
+        // "Access denied": the certificate was read and judged, which is more than "unknown".
+        Error::InvalidCertificate(Wrong::Other(other)) if is_unbound(other) => {
+            Error::InvalidCertificate(Wrong::ApplicationVerificationFailure)
+        }
+        _ => error,
+    }
 }
 
 /// Verifies whoever connects to a door.
 pub(super) struct ClientVerifier {
-    anchors: Anchors,
-    inner: Arc<dyn ClientCertVerifier>,
+    chains: ClientChains,
     condition: Condition,
     mandatory: bool,
 }
 
 impl ClientVerifier {
-    pub(super) fn new(anchors: Anchors, condition: Condition, mandatory: bool) -> Result<Self, TlsError> {
-        let inner = inner_client(&anchors, None).map_err(TlsError::Material)?;
-        Ok(Self { anchors, inner, condition, mandatory })
+    pub(super) fn new(chains: ClientChains, condition: Condition, mandatory: bool) -> Self {
+        Self { chains, condition, mandatory }
+    }
+
+    /// Judges a client's chain, at its handshake and again later; the error is the true one, not the alert.
+    pub(super) fn judge(&self, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
+        self.chains.judge(now, |inner| inner.verify_client_cert(leaf, chain, now))?;
+        let identity = identify(leaf).map_err(|e| refuse(Reason::PeerCertificateUnusable, e.to_string()))?;
+        if !identity.client_auth {
+            let why = "the certificate does not state the extended key usage clientAuth";
+            return Err(refuse(Reason::PeerCertificateUnusable, why));
+        }
+        (self.condition)(&identity).map_err(|why| refuse(Reason::PeerCertificateUnbound, why))
     }
 }
 
@@ -78,7 +99,7 @@ impl ClientCertVerifier for ClientVerifier {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
+        self.chains.ready().root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -87,18 +108,13 @@ impl ClientCertVerifier for ClientVerifier {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = if self.anchors.all_valid(seconds(now)) {
-            self.inner.verify_client_cert(leaf, chain, now)?
-        } else {
-            let inner = inner_client(&self.anchors, Some(seconds(now))).map_err(|_| CertificateError::UnknownIssuer)?;
-            inner.verify_client_cert(leaf, chain, now)?
-        };
-        let identity = identify(leaf).map_err(|e| refuse_client(&e.to_string()))?;
-        if !identity.client_auth {
-            return Err(refuse_client("the certificate does not state the extended key usage clientAuth"));
+        match self.judge(leaf, chain, now) {
+            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Err(error) => {
+                tracing::debug!(%error, "client certificate refused");
+                Err(as_alert(error))
+            }
         }
-        (self.condition)(&identity).map_err(|why| refuse_client(&why))?;
-        Ok(verified)
     }
 
     fn verify_tls12_signature(
@@ -107,7 +123,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
+        self.chains.ready().verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -116,11 +132,11 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        self.chains.ready().verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.chains.ready().supported_verify_schemes()
     }
 }
 
@@ -132,15 +148,30 @@ impl fmt::Debug for ClientVerifier {
 
 /// Verifies the gateway we connect to.
 pub(super) struct ServerVerifier {
-    anchors: Anchors,
-    inner: Arc<WebPkiServerVerifier>,
+    chains: Arc<ServerChains>,
     condition: Condition,
 }
 
 impl ServerVerifier {
-    pub(super) fn new(anchors: Anchors, condition: Condition) -> Result<Self, TlsError> {
-        let inner = inner_server(&anchors, None).map_err(TlsError::Material)?;
-        Ok(Self { anchors, inner, condition })
+    pub(super) fn new(chains: Arc<ServerChains>, condition: Condition) -> Self {
+        Self { chains, condition }
+    }
+
+    /// Judges a gateway's chain, at its handshake and again later.
+    pub(super) fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        self.chains.judge(now, |inner| inner.verify_server_cert(leaf, chain, host, &[], now))?;
+        let identity = identify(leaf).map_err(|e| refuse(Reason::PeerCertificateUnusable, e.to_string()))?;
+        if !identity.server_auth {
+            let why = "the certificate does not state the extended key usage serverAuth";
+            return Err(refuse(Reason::PeerCertificateUnusable, why));
+        }
+        (self.condition)(&identity).map_err(|why| refuse(Reason::PeerCertificateUnbound, why))
     }
 }
 
@@ -150,21 +181,10 @@ impl ServerCertVerifier for ServerVerifier {
         leaf: &CertificateDer<'_>,
         chain: &[CertificateDer<'_>],
         host: &ServerName<'_>,
-        ocsp: &[u8],
+        _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = if self.anchors.all_valid(seconds(now)) {
-            self.inner.verify_server_cert(leaf, chain, host, ocsp, now)?
-        } else {
-            let inner = inner_server(&self.anchors, Some(seconds(now))).map_err(|_| CertificateError::UnknownIssuer)?;
-            inner.verify_server_cert(leaf, chain, host, ocsp, now)?
-        };
-        let identity = identify(leaf).map_err(|e| refuse_server(e.to_string()))?;
-        if !identity.server_auth {
-            return Err(refuse_server("the certificate does not state the extended key usage serverAuth"));
-        }
-        (self.condition)(&identity).map_err(refuse_server)?;
-        Ok(verified)
+        self.judge(leaf, chain, host, now).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -173,7 +193,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
+        self.chains.ready().verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -182,11 +202,11 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        self.chains.ready().verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.chains.ready().supported_verify_schemes()
     }
 }
 

@@ -23,9 +23,9 @@ use super::words::actor_from_wire;
 /// Longest question, advice or other text with care content, in characters.
 pub(crate) const MAX_TEXT: usize = schakel_domain::dossier::MAX_TEXT;
 /// Longest note or reason, in characters.
-pub(crate) const MAX_NOTE: usize = 500;
+pub(crate) const MAX_NOTE: usize = schakel_domain::bound::MAX_NOTE;
 /// Longest name of a service or code of an urgency, in characters.
-const MAX_CODE: usize = 100;
+const MAX_CODE: usize = schakel_domain::bound::MAX_NAME;
 /// Most organisations named in one question.
 const MAX_CANDIDATES: usize = 50;
 

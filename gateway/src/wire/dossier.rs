@@ -141,10 +141,6 @@ fn contacts(fields: &mut Fields, messages: &[wire::Contact]) -> Option<Vec<Conta
             }
         };
         let telephone = filled(message.telephone.as_ref());
-        if telephone.as_ref().is_some_and(|text| text.chars().count() > 200) {
-            fields.wrong(&format!("contacts[{at}].telephone"), "at most 200 characters");
-            continue;
-        }
         contacts.push(Contact { name: message.name.clone(), relation: message.relation.clone(), telephone, kind });
     }
     (contacts.len() == messages.len()).then_some(contacts)
@@ -216,7 +212,7 @@ fn basis(fields: &mut Fields, basis: wire::legal_status::Basis) -> Option<Basis>
 
 /// Consent is given by somebody on a day, or there is a reason why it is not; never both, never neither.
 fn consent(fields: &mut Fields, message: &wire::LegalStatus) -> Option<Consent> {
-    let reason = filled(message.no_consent_reason.as_ref());
+    let reason = filled(message.no_consent_reason.as_ref()).map(|reason| reason.trim().to_owned());
     match (message.consent_by.is_empty(), reason) {
         (true, Some(reason)) => Some(Consent::Absent { reason }),
         (true, None) => {
@@ -252,7 +248,7 @@ fn court_order(fields: &mut Fields, message: &wire::CourtOrder) -> Option<CourtO
     let until = filled(message.until.as_ref());
     let until = until.map_or(Some(None), |text| fields.day("legal.court_order.until", &text).map(Some));
     let state = if message.granted { OrderState::Granted } else { OrderState::Requested };
-    Some(CourtOrder { state, kind: message.kind.clone(), on: on?, until: until? })
+    Some(CourtOrder { state, kind: message.kind.trim().to_owned(), on: on?, until: until? })
 }
 
 /// The wire form of a dossier.

@@ -12,7 +12,7 @@ mod encode;
 mod tests;
 
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{encode, void_of};
 
 use schakel_domain::message::Message;
 use schakel_domain::refusal::Refusal;

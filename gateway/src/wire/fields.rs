@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use schakel_domain::bound::{MOMENT_EXPECTED, is_moment};
 use schakel_domain::id::InvalidId;
 use schakel_domain::refusal::Refusal;
 
@@ -13,6 +14,7 @@ use schakel_domain::refusal::Refusal;
 const MAX_TOLD: usize = 20;
 /// Longest explanation of one wrong field, in characters: it may quote what was sent.
 const MAX_TOLD_TEXT: usize = 160;
+
 /// First and last second of the years a protobuf timestamp can hold: 0001 to 9999.
 const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
@@ -82,8 +84,18 @@ impl Fields {
         Some(trimmed.to_owned())
     }
 
-    /// Reads a moment that may be absent.
+    /// Reads a moment that may be absent: one that every gateway takes, in the years 2000 to 2199.
     pub fn moment(&mut self, path: &str, time: Option<&prost_types::Timestamp>) -> Option<Option<Timestamp>> {
+        let Some(time) = time else { return Some(None) };
+        let moment = moment_from_wire(*time);
+        if moment.is_none() {
+            self.wrong(path, MOMENT_EXPECTED);
+        }
+        moment.map(Some)
+    }
+
+    /// Reads a moment to search from or to, in any year of a protobuf timestamp: 0001 to 9999.
+    pub fn any_moment(&mut self, path: &str, time: Option<&prost_types::Timestamp>) -> Option<Option<Timestamp>> {
         let Some(time) = time else { return Some(None) };
         let within = TIMESTAMP_SECONDS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
         let moment = Timestamp::new(time.seconds, time.nanos).ok().filter(|_| within);
@@ -122,6 +134,12 @@ fn below(under: &str, mut refusal: Refusal) -> Refusal {
         refusal.field = Some(refusal.field.map_or_else(|| under.to_owned(), |path| format!("{under}.{path}")));
     }
     refusal
+}
+
+/// A moment of the wire, when it is one that every gateway takes.
+pub(crate) fn moment_from_wire(time: prost_types::Timestamp) -> Option<Timestamp> {
+    let prost_types::Timestamp { seconds, nanos } = time;
+    Timestamp::new(seconds, nanos).ok().filter(|at| (0..1_000_000_000).contains(&nanos) && is_moment(*at))
 }
 
 /// A moment for the wire.

@@ -21,8 +21,8 @@ pub fn list(request: &wire::ListEntriesRequest) -> Result<LogAct, Vec<Refusal>> 
     let size = fields.page_size(request.page_size);
     let from = fields.numbered_page(&request.page_token);
     let case = fields.optional_case("case", &request.case);
-    let since = fields.moment("from_time", request.from_time.as_ref());
-    let before = fields.moment("to_time", request.to_time.as_ref());
+    let since = fields.any_moment("from_time", request.from_time.as_ref());
+    let before = fields.any_moment("to_time", request.to_time.as_ref());
     if let (Some(Some(since)), Some(Some(before))) = (since, before)
         && before < since
     {

@@ -2,7 +2,7 @@
 
 use schakel_domain::command::{OperateAct, Operation, OperationsRead};
 use schakel_domain::person::PersonId;
-use schakel_domain::refusal::Refusal;
+use schakel_domain::refusal::{Lang, Refusal};
 use schakel_domain::view::{AdapterView, MessageState, MessageView, PeerState, PeerView};
 use schakel_proto::admin::v1 as wire;
 
@@ -127,7 +127,7 @@ fn operation(
 
 /// A peer for the wire.
 #[must_use]
-pub fn peer_to_wire(view: &PeerView) -> wire::Peer {
+pub fn peer_to_wire(view: &PeerView, lang: Lang) -> wire::Peer {
     let state = match view.state {
         PeerState::Open => wire::peer::State::Open,
         PeerState::Unreachable => wire::peer::State::Unreachable,
@@ -143,6 +143,9 @@ pub fn peer_to_wire(view: &PeerView) -> wire::Peer {
         oldest_time: view.oldest.map(timestamp),
         next_attempt_time: view.next_attempt.map(timestamp),
         contact_time: view.contact.map(timestamp),
+        reason_code: view.refusal.as_ref().map(|refusal| refusal.reason.code().to_owned()).unwrap_or_default(),
+        remedy: view.refusal.as_ref().map(|refusal| refusal.reason.remedy(lang).to_owned()).unwrap_or_default(),
+        certificate_expire_time: view.certificate_ends.map(timestamp),
     }
 }
 

@@ -35,7 +35,9 @@ fn made() -> Desk {
     for name in ["gateway.crt", "gateway.key", "local-ca.crt"] {
         std::fs::copy(desk.path(&format!("pki/ura-90000102/{name}")), desk.path(&format!("tls/{name}"))).unwrap();
     }
-    std::fs::copy(desk.path("pki/ca.crt"), desk.path("tls/ca.crt")).unwrap();
+    for name in ["ca.crt", "ca.crl"] {
+        std::fs::copy(desk.path(&format!("pki/{name}")), desk.path(&format!("tls/{name}"))).unwrap();
+    }
     record(&desk, &own);
     desk
 }
@@ -162,13 +164,14 @@ fn a_secret_in_the_file_is_refused_without_repeating_it() {
 #[test]
 fn each_wrong_file_is_named_by_its_field() {
     type Damage = fn(&Desk);
-    let damage: [(&str, Damage); 15] = [
+    let damage: [(&str, Damage); 16] = [
         ("keys.vault", |desk| std::fs::remove_file(desk.path("keys/vault.key")).unwrap()),
         ("keys.signing", |desk| open_to_all(desk, "keys/signing.key")),
         ("keys.log", |desk| desk.write("keys/log.key", "nonsense")),
         ("keys.root[0]", |desk| desk.write("keys/root.key.pub", "nonsense")),
         ("federation.key", |desk| open_to_all(desk, "tls/gateway.key")),
         ("federation.trust", |desk| desk.write("tls/ca.crt", "nonsense")),
+        ("federation.crls", |desk| desk.write("tls/ca.crl", "nonsense")),
         ("care.issuers[0].jwks", |desk| desk.write("keys/login.jwks.json", "{\"keys\":[]}")),
         // Each of these passes as a set of keys, and stops the start.
         ("care.issuers[0].jwks", |desk| edit(desk, "keys/login.jwks.json", "\"kid\":\"1\",", "")),

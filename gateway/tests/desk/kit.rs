@@ -24,7 +24,7 @@ use schakel_domain::dossier::{
     ActionItem, Authority, Basis, Consent, ConsentBy, Contact, ContactKind, Contingency, Dossier, Identity, IdentityStatus, LegalStatus,
     Regime, Severity,
 };
-use schakel_domain::id::{CaseId, ConsultationId, Hash, OfferId, OrgId, RequestId};
+use schakel_domain::id::{CaseId, ClientKeyId, ConsultationId, Hash, OfferId, OrgId, RequestId};
 use schakel_domain::message::Message;
 use schakel_domain::party_record::{PartyRecord, RecordBook, SigningKey, TelephoneEntry, TlsBinding};
 use schakel_domain::person::{Actor, PersonId, TwoPeople};
@@ -206,6 +206,7 @@ pub(crate) struct Gateway {
     /// The store again, when it is in memory and can be made to fail.
     pub(crate) memory: Option<Arc<MemoryStore>>,
     pub(crate) agreements: Arc<Agreements>,
+    vault: Arc<Vault>,
     watched: Arc<Watched>,
     clock: Clock,
     folder: Arc<tempfile::TempDir>,
@@ -231,17 +232,18 @@ impl Gateway {
         let store: Arc<dyn Store> = Arc::clone(&watched) as Arc<dyn Store>;
         let key = FileKey::read(&folder.path().join("key"), SystemRandom::new()).unwrap();
         let seed = u64::from_be_bytes(Hash::sha256(format!("{me} {restarts}").as_bytes()).0[..8].try_into().unwrap());
+        let vault = Arc::new(Vault::new(Box::new(key), Arc::clone(&store), SystemRandom::new()));
         let desk = Desk::new(Parts {
             me: me.clone(),
             gateway: "gw-1".to_owned(),
             responsible: Responsible::new("local:beheer", "functioneel beheerder"),
             store: Arc::clone(&store),
-            vault: Arc::new(Vault::new(Box::new(key), Arc::clone(&store), SystemRandom::new())),
+            vault: Arc::clone(&vault),
             agreements: Arc::clone(&agreements),
             ids: Arc::new(Seeded { clock: clock.clone(), dice: Mutex::new(Dice::new(seed)) }),
             incarnation: 1,
         });
-        Self { me, desk: Arc::new(desk), store, watched, memory, agreements, clock, folder, restarts }
+        Self { me, desk: Arc::new(desk), store, vault, watched, memory, agreements, clock, folder, restarts }
     }
 
     /// Stops, and starts again from what was committed.
@@ -259,6 +261,11 @@ impl Gateway {
         let agreements = Arc::clone(&self.agreements);
         let (me, clock, folder) = (self.me.clone(), self.clock.clone(), Arc::clone(&self.folder));
         *self = Self::with(me, store, memory, agreements, clock, folder, self.restarts + 1);
+    }
+
+    /// Seals something as the desk does.
+    pub(crate) async fn sealed(&self, key: ClientKeyId, plain: &[u8]) -> Vec<u8> {
+        self.vault.seal(key, "schakel.record.v1", plain).await.unwrap()
     }
 
     /// The same gateway once more, over a copy of what it committed and with other agreements: what happens to one of the two does not

@@ -64,6 +64,10 @@ impl Store for Watched {
         self.inner.received_in(thread)
     }
 
+    fn newest_received<'a>(&'a self, peer: &'a OrgId) -> Read<'a, Option<InboxRow>> {
+        self.inner.newest_received(peer)
+    }
+
     fn received_numbers(&self) -> Read<'_, Vec<(OrgId, u64)>> {
         self.inner.received_numbers()
     }

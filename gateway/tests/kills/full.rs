@@ -47,5 +47,5 @@ async fn on_a_full_disk_a_case_is_read_and_an_offer_accepted_but_nothing_new_beg
     worker.completed(&offer).await;
     sender.stop(LIMIT);
     receiver.stop(LIMIT);
-    judged(&[sender, receiver], 1).await;
+    judged(&[sender, receiver], 1, Vec::new()).await;
 }

@@ -63,5 +63,5 @@ async fn kill_under_load(database: Database, kills: usize) {
         node.stop(Duration::from_secs(30));
     }
     assert!(handovers.len() >= kills / 5, "the load must go on between the kills: {}", handovers.len());
-    work::check(&nodes, &handovers).await;
+    work::check(&nodes, &handovers, ledger.told()).await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use schakel::demo::checker::{self, History, Subject};
+use schakel::demo::checker::{self, History, Operation, Outcome, Subject};
 use schakel::demo::client::{Client, Person, by};
 use schakel::store::{Kind, Page};
 use schakel_domain::person::Actor;
@@ -27,6 +27,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 pub(crate) struct Ledger {
     steps: watch::Sender<usize>,
     done: Mutex<Vec<String>>,
+    told: Mutex<Vec<Operation>>,
 }
 
 impl Ledger {
@@ -45,6 +46,24 @@ impl Ledger {
         self.done.lock().unwrap().clone()
     }
 
+    /// What was asked and heard, for the checker.
+    pub(crate) fn told(&self) -> Vec<Operation> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// Something is asked; what is heard of it is still to come.
+    fn asks(&self, at: &str, act: &str, request: &str) {
+        let (org, act, request) = (at.parse().unwrap(), act.to_owned(), request.to_owned());
+        self.told.lock().unwrap().push(Operation { org, act, request, outcome: Outcome::Unknown });
+    }
+
+    /// It was done, to a resource of this name.
+    fn hears(&self, request: &str, name: &str) {
+        let resource = name.rsplit('/').next().unwrap().to_owned();
+        let mut told = self.told.lock().unwrap();
+        told.iter_mut().find(|one| one.request == request).unwrap().outcome = Outcome::Done { resource };
+    }
+
     fn step(&self) {
         self.steps.send_modify(|steps| *steps += 1);
     }
@@ -56,6 +75,7 @@ pub(crate) struct Worker {
     giver: Person,
     taking: Client,
     taker: Person,
+    sender: String,
     receiver: String,
     ledger: Arc<Ledger>,
 }
@@ -67,6 +87,7 @@ impl Worker {
             giver: person(giving),
             taking: Client::new(&taking.home, &taking.ca).unwrap(),
             taker: person(taking),
+            sender: giving.home.id.clone(),
             receiver: taking.home.id.clone(),
             ledger,
         }
@@ -103,11 +124,14 @@ impl Worker {
 
     pub(crate) async fn open(&self) -> String {
         let request = self.new_case();
-        until(|| async {
+        self.ledger.asks(&self.sender, "open-case", &request.request_id);
+        let name = until(|| async {
             let answer = self.giving.cases().create_case(by(&self.giver, request.clone())).await?.into_inner();
             Ok(Some(answer.case.unwrap().name))
         })
-        .await
+        .await;
+        self.ledger.hears(&request.request_id, &name);
+        name
     }
 
     /// One try to open a case.
@@ -145,16 +169,21 @@ impl Worker {
             urgency: "spoed".to_owned(),
             ..Default::default()
         };
-        until(|| async {
+        self.ledger.asks(&self.sender, "offer-handover", &request.request_id);
+        let name = until(|| async {
             let answer = self.giving.handovers().create_handover(by(&self.giver, request.clone())).await?.into_inner();
             Ok(Some(answer.handover.unwrap().name))
         })
-        .await
+        .await;
+        self.ledger.hears(&request.request_id, &name);
+        name
     }
 
     async fn accept(&self, name: &str) {
         let request = self.acceptance(name, self.arrived(name).await);
+        self.ledger.asks(&self.receiver, "accept-handover", &request.request_id);
         until(|| async { self.taking.handovers().accept_handover(by(&self.taker, request.clone())).await.map(Some) }).await;
+        self.ledger.hears(&request.request_id, name);
     }
 
     /// One try to accept.
@@ -211,8 +240,9 @@ fn passing(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded | Code::Internal)
 }
 
-/// Every answered handover is there once, at both sides; no case is there that nobody knows of; the history holds.
-pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
+/// Every answered handover is there once, at both sides; no case is there that nobody knows of; everything answered was done once; the
+/// history holds.
+pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String], told: Vec<Operation>) {
     let known: BTreeSet<&str> = handovers.iter().filter_map(|name| name.strip_prefix("cases/")).collect();
     assert_eq!(known.len(), handovers.len(), "no handover was counted twice");
     for node in nodes {
@@ -230,17 +260,17 @@ pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String]) {
         assert_eq!(cases, known, "{}: exactly the cases that were handed over", node.home.id);
         store.close().await;
     }
-    judged(nodes, handovers.len()).await;
+    judged(nodes, handovers.len(), told).await;
 }
 
-/// The history of both holds, logs included, and has so many handovers.
-pub(crate) async fn judged(nodes: &[Node; 2], handovers: usize) {
+/// The history of both holds, logs and what clients were told included, and has so many handovers.
+pub(crate) async fn judged(nodes: &[Node; 2], handovers: usize, told: Vec<Operation>) {
     let mut subjects = Vec::new();
     for node in nodes {
         let store = node.open_store().await;
         subjects.push(Subject { org: node.home.id.parse().unwrap(), store, checkpoint: Some(node.checkpoint()) });
     }
-    let findings = checker::check(&History::read(subjects).await.unwrap());
+    let findings = checker::check(&History::read_with(subjects, told).await.unwrap());
     let violations: Vec<String> = findings.violations.iter().map(ToString::to_string).collect();
     assert_eq!(violations, Vec::<String>::new());
     assert_eq!(findings.handovers, handovers as u64);

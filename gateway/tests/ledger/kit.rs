@@ -164,6 +164,7 @@ impl Store for Counting {
         received(peer: &'a OrgId, message: MessageId) -> Option<InboxRow>;
         received_in(thread: &'a str) -> Vec<InboxRow>;
         received_numbers() -> Vec<(OrgId, u64)>;
+        newest_received(peer: &'a OrgId) -> Option<InboxRow>;
         outbox(peer: &'a OrgId, state: OutboxState, after: u64, limit: u32) -> Vec<OutboxRow>;
         sent_in(thread: &'a str) -> Vec<OutboxRow>;
         sent(message: MessageId) -> Option<OutboxRow>;

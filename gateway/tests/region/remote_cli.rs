@@ -193,7 +193,7 @@ async fn what_cannot_be_asked_is_a_failure_and_what_is_refused_a_result() {
     assert_eq!(other_role.code, 3);
     assert!(other_role.out.contains("ROLE_DENIED") && other_role.out.contains("Ask a colleague"), "{}", other_role.out);
     assert_eq!(other_ca.code, 1);
-    assert!(other_ca.err.contains("invalid peer certificate"), "{}", other_ca.err);
+    assert!(other_ca.err.contains("PEER_CERTIFICATE_UNTRUSTED"), "{}", other_ca.err);
     assert_eq!(nobody.code, 3, "{}{}", nobody.out, nobody.err);
     assert_eq!(key_on_line.code, 2, "no token on a command line: {}", key_on_line.err);
     region.stop().await;

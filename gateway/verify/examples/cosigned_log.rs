@@ -11,7 +11,6 @@ use schakel_domain::audit::tree::{Frontier, consistency_proof, inclusion_proof, 
 use schakel_domain::id::Hash;
 
 #[path = "../tests/kit.rs"]
-#[expect(dead_code, reason = "shared with the tests")]
 mod kit;
 
 /// Proofs of each kind.

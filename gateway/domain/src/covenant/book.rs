@@ -19,6 +19,10 @@ use crate::signature::PublicKey;
 const MAX_VERSIONS: u32 = 10_000;
 /// Most covenants that are held.
 const MAX_COVENANTS: usize = 100;
+/// Most covenants together that peers proposed and we have not signed; the rest of [`MAX_COVENANTS`] stays free for what all signed.
+const MAX_PROPOSED: usize = 50;
+/// Most of those that carry the signature of one party.
+const MAX_PROPOSED_BY_ONE: usize = 5;
 /// Two gateways may differ this much on whether a version has begun.
 const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -83,9 +87,46 @@ impl Book {
         }
     }
 
+    /// Takes in a bundle that a peer offers. One that everybody signed proves itself; a proposal must concern us and carry that peer's own
+    /// signature, and nobody can fill the book with them.
+    ///
+    /// # Errors
+    /// As [`Book::install`]; `COVENANT_DENIED` for what is no concern of ours or not the peer's own, `QUOTA_EXCEEDED` for too many.
+    pub fn install_from(&mut self, peer: &OrgId, offered: SignedCovenant) -> Result<Installed, Refusal> {
+        let (id, version) = (offered.document.id.clone(), offered.document.version);
+        let denied = |why: &str| Refusal::new(Stage::Covenant, Reason::CovenantDenied).because(why);
+        let before = self.before(&id, version).and_then(Covenant::in_force);
+        if !self.names_us(&offered.document) && !before.is_some_and(|document| self.names_us(document)) {
+            return Err(denied("it does not name this organisation"));
+        }
+        let judged = Covenant::judge(offered.clone(), self.before(&id, version));
+        let known = self.get(&id, version).is_some_and(|held| held.hash() == judged.hash());
+        if let Standing::Waiting { .. } = judged.standing()
+            && !known
+        {
+            // Judged and not broken: every signature in it holds.
+            if !judged.signers().contains_key(peer) {
+                return Err(denied("a proposal carries the signature of whoever offers it"));
+            }
+            let proposed = self.proposed();
+            let by_peer = proposed.iter().filter(|covenant| covenant.signers().contains_key(peer)).count();
+            if proposed.len() >= MAX_PROPOSED || by_peer >= MAX_PROPOSED_BY_ONE {
+                return Err(Refusal::new(Stage::Covenant, Reason::QuotaExceeded).because("too many proposals that nobody here has signed"));
+            }
+        }
+        self.install(offered)
+    }
+
+    /// What waits for signatures and has none of ours.
+    fn proposed(&self) -> Vec<&Covenant> {
+        let waits = |covenant: &&Covenant| matches!(covenant.standing(), Standing::Waiting { .. });
+        let all = self.covenants.values().flat_map(BTreeMap::values).filter(waits);
+        all.filter(|covenant| !covenant.signers().contains_key(&self.us)).collect()
+    }
+
     /// Takes a bundle in: a new covenant, the next version, or more signatures on a version that waits.
     ///
-    /// Who may offer one is for the caller: a peer bound by a covenant in force, or an operator.
+    /// Who may offer one is for the caller: an operator, the configuration, or a peer by way of [`Book::install_from`].
     ///
     /// # Errors
     /// `COVENANT_OUTDATED` for an older version that is not held as it is offered; `COVENANT_BROKEN` for one that is altered, misses its predecessor,

@@ -4,7 +4,11 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::bound::MAX_NOTE;
 use crate::refusal::Refusal;
+
+/// Longest name of a kind of court order, in characters.
+const MAX_ORDER_KIND: usize = 200;
 
 /// Legal status of the young person in this crisis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,14 +141,19 @@ impl LegalStatus {
             if order.until.is_some_and(|until| until < order.on) {
                 wrong.push(Refusal::field("legal.court_order.until", "not before the day of the order"));
             }
-            if !(1..=200).contains(&order.kind.trim().chars().count()) {
-                wrong.push(Refusal::field("legal.court_order.kind", "expected 1 to 200 characters"));
+            if !says_something(&order.kind, MAX_ORDER_KIND) {
+                wrong.push(Refusal::field("legal.court_order.kind", format!("expected 1 to {MAX_ORDER_KIND} characters")));
             }
         }
-        if let Consent::Absent { reason } = &self.consent
-            && !(1..=500).contains(&reason.trim().chars().count())
-        {
-            wrong.push(Refusal::field("legal.consent.reason", "say why there is no consent, 1 to 500 characters"));
+        match &self.consent {
+            Consent::Absent { reason } if !says_something(reason, MAX_NOTE) => {
+                let why = format!("say why there is no consent, 1 to {MAX_NOTE} characters");
+                wrong.push(Refusal::field("legal.consent.reason", why));
+            }
+            Consent::Given { by, .. } if !(1..=2).contains(&by.len()) => {
+                wrong.push(Refusal::field("legal.consent.by", "expected youth, authority-holder or both"));
+            }
+            Consent::Absent { .. } | Consent::Given { .. } => {}
         }
     }
 
@@ -164,6 +173,11 @@ impl LegalStatus {
         };
         if fits { Ok(()) } else { Err(Refusal::field("legal.consent.by", rule)) }
     }
+}
+
+/// Whether a text has words and, with every space around them, stays within its bound: the text is kept and sent as it is.
+fn says_something(text: &str, most: usize) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= most
 }
 
 #[cfg(test)]
@@ -214,5 +228,26 @@ mod tests {
         status.check(&mut wrong);
 
         assert_eq!(wrong[0].field.as_deref(), Some("legal.court_order.until"));
+    }
+
+    #[test]
+    fn white_space_counts_and_consent_is_somebodys() {
+        let order = |kind: String| CourtOrder { state: OrderState::Requested, kind, on: jiff::civil::date(2026, 11, 1), until: None };
+        let absent = |reason: String| LegalStatus { consent: Consent::Absent { reason }, ..given(&[ConsentBy::Youth]) };
+        let ordered = |kind: String| LegalStatus { court_order: Some(order(kind)), ..given(&[ConsentBy::Youth]) };
+        let wide = |most: usize| format!("x{}", " ".repeat(most));
+
+        for (status, fields) in [
+            (absent(wide(MAX_NOTE - 1)), vec![]),
+            (absent(wide(MAX_NOTE)), vec!["legal.consent.reason"]),
+            (absent(" ".to_owned()), vec!["legal.consent.reason"]),
+            (ordered(wide(MAX_ORDER_KIND - 1)), vec![]),
+            (ordered(wide(MAX_ORDER_KIND)), vec!["legal.court_order.kind"]),
+            (given(&[]), vec!["legal.consent.by"]),
+        ] {
+            let mut wrong = Vec::new();
+            status.check(&mut wrong);
+            assert_eq!(wrong.iter().filter_map(|refusal| refusal.field.as_deref()).collect::<Vec<_>>(), fields, "{status:?}");
+        }
     }
 }

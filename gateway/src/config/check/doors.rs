@@ -10,53 +10,80 @@ use schakel_domain::refusal::Lang;
 use super::{Both, Found, reading};
 use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
 use crate::doors::caller;
-use crate::tls::{Files, Material};
+use crate::tls::{Files, ListState, Material};
 
 const TLS_FILES: Both<'static> = (
     "Vraag een certificaat aan met `schakel certs csr`; bij een proef maakt `schakel certs dev` alles.",
     "Request a certificate with `schakel certs csr`; for a trial `schakel certs dev` makes everything.",
 );
+const NO_LISTS: Both<'static> = (
+    "is leeg: een ingetrokken certificaat van een ander blijft bruikbaar tot zijn partijgegevens veranderen.",
+    "is empty: a revoked certificate of a peer stays usable until its party record changes.",
+);
+const NAME_LISTS: Both<'static> =
+    ("Noem de intrekkingslijst van elke CA van de federatie.", "Name the revocation list of every CA of the federation.");
+const FETCH_LIST: Both<'static> = ("Haal de intrekkingslijst opnieuw op bij de CA.", "Fetch the revocation list from the CA again.");
 const RENEW: Both<'static> = ("Vernieuw het certificaat.", "Renew the certificate.");
 const EXPORT: Both<'static> = ("Haal de JWKS opnieuw op bij de uitgever.", "Fetch the JWKS from the issuer again.");
 
 impl Found<'_> {
     pub(super) fn doors(&mut self, now: Timestamp) {
         let config = self.config;
-        if self.material("federation", &config.federation.files()) {
+        if let Some(material) = self.material("federation", &config.federation_files()) {
             self.gateway_certificate(&config.federation.certificate, now);
-        }
-        for (name, door) in [("care", &config.care), ("audit", &config.audit)] {
-            // A door without client certificates is checked against its own certificate's file where trust would stand.
-            let files = Files {
-                certificate: door.certificate.clone(),
-                key: door.key.clone(),
-                trust: door.trust.clone().unwrap_or_else(|| config.federation.trust.clone()),
-            };
-            if self.material(name, &files) {
-                self.dates(&format!("{name}.certificate"), &door.certificate, now);
+            self.lists("federation", &material, now);
+            if material.revocation.is_empty() {
+                self.warning("federation.crls", NO_LISTS, NAME_LISTS);
             }
         }
-        if let Some((_, files)) = config.admin.tls()
-            && self.material("admin", &files)
+        for (name, door) in [("care", &config.care), ("audit", &config.audit)] {
+            if let Some(material) = self.material(name, &config.local_files(door)) {
+                self.dates(&format!("{name}.certificate"), &door.certificate, now);
+                self.lists(name, &material, now);
+            }
+        }
+        if let Some((_, files)) = config.admin_tls()
+            && let Some(material) = self.material("admin", &files)
         {
             self.dates("admin.certificate", &files.certificate, now);
+            self.lists("admin", &material, now);
         }
     }
 
-    /// Whether key, certificate and trust can be used together.
-    fn material(&mut self, door: &str, files: &Files) -> bool {
-        let Err(error) = Material::from_files(files) else { return true };
+    /// Key, certificate, trust and revocation lists, when they can be used together.
+    fn material(&mut self, door: &str, files: &Files) -> Option<Material> {
+        let error = match Material::from_files(files) {
+            Ok(material) => return Some(material),
+            Err(error) => error,
+        };
         let text = error.to_string();
         let about = |path: &Path| text.starts_with(&path.display().to_string());
-        let (part, file) = if about(&files.key) {
-            ("key", &files.key)
+        let list = files.revocation.lists.iter().find(|list| about(list));
+        let (part, file, remedy) = if about(&files.key) {
+            ("key", &files.key, TLS_FILES)
+        } else if let Some(list) = list {
+            ("crls", list, FETCH_LIST)
         } else if about(&files.trust) && !about(&files.certificate) {
-            ("trust", &files.trust)
+            ("trust", &files.trust, TLS_FILES)
         } else {
-            ("certificate", &files.certificate)
+            ("certificate", &files.certificate, TLS_FILES)
         };
-        self.failed(format!("{door}.{part}"), &text, reading(file, TLS_FILES));
-        false
+        self.failed(format!("{door}.{part}"), &text, reading(file, remedy));
+        None
+    }
+
+    /// Whether the revocation lists still count.
+    fn lists(&mut self, door: &str, material: &Material, now: Timestamp) {
+        for list in material.revocation.info() {
+            let what = format!("{}: {}", list.file.display(), list.ends);
+            let (nl, en) = match list.state(now) {
+                ListState::Fresh => continue,
+                ListState::Grace => ("is verlopen en geldt nog even", "has expired and counts a little longer"),
+                // No error: the other doors of this gateway are still wanted.
+                ListState::Expired => ("is verlopen: wie zij moet dekken wordt geweigerd", "has expired: whoever it covers is refused"),
+            };
+            self.warning(format!("{door}.crls"), (&format!("{nl} ({what})."), &format!("{en} ({what}).")), FETCH_LIST);
+        }
     }
 
     /// The certificate peers see: by the profile, and ours.

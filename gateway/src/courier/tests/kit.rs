@@ -26,14 +26,14 @@ use uuid::Uuid;
 use crate::batch::tests::TestSigner;
 use crate::courier::{Courier, Delivered, Dial, Dialled, Outcome, Parked, Ports, Unseal};
 use crate::desk::{Delivery, Receipt, Verdict};
-use crate::doors::federation::{FederationDoor, Ports as DoorPorts, Receive};
+use crate::doors::federation::{FederationDoor, Highest, Ports as DoorPorts, Receive};
 use crate::peers::Peer;
 use crate::peers::agreements::{Agreements, Document, Held, HeldCovenant, HeldRecord};
 use crate::peers::memory::MemoryDirectory;
 use crate::store::memory::{self, MemoryStore};
 use crate::store::{Commit, Kind, OutboxChange, OutboxRow, OutboxState, Outgoing, Store};
 use crate::tls::PeerInfo;
-use crate::wire::federation::encode;
+use crate::wire::federation::{decode, encode, void_of};
 
 pub(crate) fn org(number: u8) -> OrgId {
     format!("ura:900000{number:02}").parse().unwrap()
@@ -105,9 +105,14 @@ pub(crate) struct Memory {
     pub(crate) later: HashMap<String, u32>,
     /// A thread whose messages make the desk panic.
     pub(crate) panics: Option<String>,
+    /// Positions of threads at which the desk panics.
+    pub(crate) panics_at: BTreeSet<(String, u64)>,
     seen: HashMap<(OrgId, MessageId), Verdict>,
     next: HashMap<(OrgId, String), u64>,
+    /// Highest number by peer; a test may claim another.
     pub(crate) highest: HashMap<OrgId, u64>,
+    /// An encoded proof to show instead of the right one.
+    pub(crate) claims: Option<Vec<u8>>,
 }
 
 /// A desk that keeps order, recognises repetition, and does as told.
@@ -132,7 +137,13 @@ impl FakeDesk {
                 Ok(message) => message,
                 Err(refusal) => return Verdict::Refused(refusal.clone()),
             };
-            assert_ne!(memory.panics.as_ref(), Some(&message.thread), "as asked");
+            let is_void = matches!(message.body, Body::Void { .. });
+            let at = (message.thread.clone(), message.seq);
+            let panics = memory.panics.as_ref() == Some(&message.thread) || memory.panics_at.contains(&at);
+            if panics && !is_void {
+                // A panic without its message: a thousand of them would only fill the screen.
+                std::panic::resume_unwind(Box::new("as asked"));
+            }
             if let Some(verdict) = memory.seen.get(&(peer.clone(), message.id)) {
                 return verdict.clone();
             }
@@ -144,8 +155,6 @@ impl FakeDesk {
                 *left -= 1;
                 return Verdict::Later(refusal(Reason::StoreUnavailable));
             }
-            let at = (message.thread.clone(), message.seq);
-            let is_void = matches!(message.body, Body::Void { .. });
             if memory.refuse.contains(&at) && !is_void {
                 return Verdict::Refused(refusal(Reason::ProtocolViolation));
             }
@@ -172,8 +181,18 @@ impl Receive for FakeDesk {
         Box::pin(std::future::ready(receipts))
     }
 
-    fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<u64, Refusal>> {
-        Box::pin(std::future::ready(Ok(self.know(|memory| memory.highest.get(peer).copied().unwrap_or_default()))))
+    fn poison<'a>(&'a self, _caller: &'a Caller, delivery: Delivery) -> BoxFuture<'a, Receipt> {
+        let verdict = Verdict::Refused(refusal(Reason::Internal));
+        Box::pin(std::future::ready(Receipt { verdict, leaf: Some(entry_of(delivery.number)) }))
+    }
+
+    fn highest<'a>(&'a self, peer: &'a OrgId) -> BoxFuture<'a, Result<Option<Highest>, Refusal>> {
+        let highest = self.know(|memory| {
+            let number = memory.highest.get(peer).copied()?;
+            let proof = memory.claims.clone().or_else(|| memory.proofs.get(&number).cloned()).unwrap_or_default();
+            Some(Highest { number, proof })
+        });
+        Box::pin(std::future::ready(Ok(highest)))
     }
 
     fn refused<'a>(&'a self, _caller: &'a Caller, refusal: &'a Refusal) -> BoxFuture<'a, ()> {
@@ -188,6 +207,9 @@ pub(crate) struct FakeOutcome {
     courier: Mutex<Option<std::sync::Weak<Courier>>>,
     /// Numbers delivered, parked messages, and (theirs, ours) of a peer that knows more.
     pub(crate) told: watch::Sender<Told>,
+    unseal: Arc<Plain>,
+    /// Parking fails.
+    pub(crate) cannot_park: AtomicBool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -195,16 +217,19 @@ pub(crate) struct Told {
     pub(crate) delivered: Vec<u64>,
     pub(crate) commits: usize,
     pub(crate) parked: Vec<Parked>,
+    /// How many messages had been opened when each was parked.
+    pub(crate) parked_after: Vec<usize>,
     pub(crate) knows_more: Option<(u64, u64)>,
     pub(crate) knows_less: Vec<u64>,
+    pub(crate) disbelieved: Option<(u64, u64)>,
 }
 
 impl FakeOutcome {
     async fn park(&self, peer: &OrgId, message: Parked) {
         let row = self.store.sent(message.message).await.unwrap().unwrap();
-        let original = crate::wire::federation::decode(&row.message.sealed).unwrap();
-        let id = MessageId::new(Uuid::from_u128(original.id.uuid().as_u128() | 1 << 96));
-        let void = Message { id, body: Body::Void { replaces: original.id }, ..original };
+        let id = MessageId::new(Uuid::from_u128(message.message.uuid().as_u128() | 1 << 96));
+        let bytes = void_of(&row.message.sealed, id, message.message, 1, now(), Hash([5; 32])).unwrap();
+        let void = decode(&bytes).unwrap();
         let change = OutboxChange {
             peer: peer.clone(),
             number: message.number,
@@ -213,7 +238,11 @@ impl FakeOutcome {
             proof: message.proof.clone(),
         };
         self.store.commit(Commit { at: now(), outbox: vec![change], send: vec![outgoing(&void)], ..Commit::default() }).await.unwrap();
-        self.told.send_modify(|told| told.parked.push(message));
+        let opened = self.unseal.opened.load(Ordering::SeqCst);
+        self.told.send_modify(|told| {
+            told.parked_after.push(opened);
+            told.parked.push(message);
+        });
         let courier = self.courier.lock().unwrap().as_ref().and_then(std::sync::Weak::upgrade);
         courier.unwrap().wake(std::slice::from_ref(peer));
     }
@@ -241,6 +270,9 @@ impl Outcome for FakeOutcome {
 
     fn parked<'a>(&'a self, peer: &'a OrgId, message: Parked) -> BoxFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
+            if self.cannot_park.load(Ordering::SeqCst) {
+                return Err(refusal(Reason::Internal));
+            }
             self.park(peer, message).await;
             Ok(())
         })
@@ -267,12 +299,19 @@ impl Outcome for FakeOutcome {
             Ok(())
         })
     }
+
+    fn peer_disbelieved<'a>(&'a self, _peer: &'a OrgId, theirs: u64, ours: u64) -> BoxFuture<'a, ()> {
+        self.told.send_modify(|told| told.disbelieved = Some((theirs, ours)));
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Opens what was never sealed, and counts.
 #[derive(Default)]
 pub(crate) struct Plain {
     pub(crate) opened: AtomicUsize,
+    /// The number of each, in order: a message is opened once for each time that it is sent.
+    pub(crate) numbers: Mutex<Vec<u64>>,
     /// Threads that cannot be opened.
     pub(crate) broken: Mutex<BTreeSet<String>>,
 }
@@ -280,6 +319,7 @@ pub(crate) struct Plain {
 impl Unseal for Plain {
     fn open<'a>(&'a self, row: &'a OutboxRow) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         self.opened.fetch_add(1, Ordering::SeqCst);
+        self.numbers.lock().unwrap().push(row.number);
         let broken = self.broken.lock().unwrap().contains(&row.message.thread);
         let opened = if broken { Err("no key".to_owned()) } else { Ok(row.message.sealed.clone()) };
         Box::pin(std::future::ready(opened))
@@ -439,6 +479,7 @@ pub(crate) fn info(number: u8) -> PeerInfo {
         thumbprint: None,
         not_after: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         uid: None,
+        life: crate::tls::Life::default(),
     }
 }
 
@@ -502,7 +543,13 @@ pub(crate) fn gateway_with(
     let (store, desk) = (memory::new(), Arc::new(FakeDesk::default()));
     let (unseal, papers) = (Arc::new(Plain::default()), Arc::new(Papers::default()));
     let signer = Arc::new(TestSigner::new(options.signing_seed.unwrap_or(number)).named(number));
-    let outcome = Arc::new(FakeOutcome { store: store.clone(), courier: Mutex::default(), told: watch::Sender::default() });
+    let outcome = Arc::new(FakeOutcome {
+        store: store.clone(),
+        courier: Mutex::default(),
+        told: watch::Sender::default(),
+        unseal: unseal.clone(),
+        cannot_park: AtomicBool::new(false),
+    });
     let courier = Courier::new(Ports {
         us: org(number),
         incarnation: 1,

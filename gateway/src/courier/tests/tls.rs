@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use schakel_certs::issue::{DevCa, Issued};
 use schakel_domain::id::Hash;
+use schakel_domain::refusal::Reason;
 use tokio::net::TcpListener;
 
 use super::kit::{Gateway, Options, gateway_with, in_thread, message, now, org, peer};
@@ -38,7 +39,7 @@ async fn open(number: u8, ca: &DevCa, client_ca: &DevCa) -> (Gateway, Peer) {
     let (served, shown) = (issue(ca), issue(client_ca));
     let spki = |issued: &Issued| -> Hash { schakel_certs::profile::identity(issued.chain_pem.as_bytes()).unwrap().spki };
     let directory = Arc::new(MemoryDirectory::new());
-    let tls = ClientTls::new(material(&shown, ca), Arc::new(StandingStill));
+    let tls = ClientTls::new(material(&shown, ca), Arc::new(StandingStill)).unwrap();
     let dial = Arc::new(TlsDial { tls, directory: directory.clone() });
     let (gateway, door) = gateway_with(number, Options::default(), directory, dial);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,8 +74,9 @@ async fn a_refused_certificate_is_the_reason_shown() {
     a.send(&[message(1, 2, 1, 1)]).await;
     let status = settled(&a, State::Waiting).await;
 
-    let why = status.last_error.unwrap();
-    assert!(why.contains("received fatal alert"), "{why}");
+    let why = status.last_error.clone().unwrap();
+    assert!(why.starts_with("no connection: OWN_CERTIFICATE_UNTRUSTED The peer refuses our certificate: unknown issuer"), "{why}");
+    assert_eq!(status.last_refusal.map(|refusal| refusal.reason), Some(Reason::OwnCertificateUntrusted));
 }
 
 #[tokio::test]
@@ -86,6 +88,6 @@ async fn another_key_than_that_of_the_party_record_is_not_talked_to() {
     a.send(&[message(1, 2, 1, 1)]).await;
     let status = settled(&a, State::Waiting).await;
 
-    let why = status.last_error.unwrap();
+    let why = status.last_error.clone().unwrap();
     assert!(why.contains("is not the one in its party record"), "{why}");
 }

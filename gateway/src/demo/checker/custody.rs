@@ -2,7 +2,7 @@
 //! all organisations, are put in the order of time and replayed.
 //!
 //! All organisations of a demo use one clock, and an event of an effect is later than that of its cause by the message between them.
-//! Events of the same moment are ordered by what can cause what.
+//! Events of the same moment are ordered by what can cause what. Where the order of all commits is known, that counts and no clock does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,8 +50,8 @@ pub(super) fn change(kind: &str, resource: &str) -> Option<(Change, String)> {
     Some((change, case.to_owned()))
 }
 
-/// One change at one organisation.
-type Moment<'a> = (Timestamp, Change, &'a OrgId);
+/// One change at one organisation: its place in the order of all commits, or none of them known; its time; what; where.
+type Moment<'a> = (u64, Timestamp, Change, &'a OrgId);
 
 /// Replays every case; gives the number of changes.
 pub(super) fn check(history: &History, violations: &mut Vec<Violation>) -> u64 {
@@ -59,7 +59,8 @@ pub(super) fn check(history: &History, violations: &mut Vec<Violation>) -> u64 {
     for side in &history.sides {
         for row in &side.events {
             if let Some((change, case)) = change(&row.event.kind, &row.event.resource) {
-                cases.entry(case).or_default().push((row.at, change, &side.org));
+                let place = history.order.as_ref().and_then(|order| order.get(&(side.org.clone(), row.seq)).copied());
+                cases.entry(case).or_default().push((place.unwrap_or_default(), row.at, change, &side.org));
             }
         }
     }
@@ -113,8 +114,8 @@ impl<'a> Places<'a> {
 fn replay<'a>(case: &str, moments: &[Moment<'a>], violations: &mut Vec<Violation>) -> Places<'a> {
     let mut places = Places::default();
     // Between a forced reclaim and the arrival of its fence two lead: the higher epoch counts, and it ends as Contested.
-    let forced = moments.iter().any(|(_, change, _)| *change == Change::Reclaimed);
-    for (at, change, org) in moments {
+    let forced = moments.iter().any(|(_, _, change, _)| *change == Change::Reclaimed);
+    for (_, at, change, org) in moments {
         places.apply(*change, org);
         let names = |orgs: &BTreeSet<&OrgId>| orgs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         if places.lead.len() > 1 && !forced {
@@ -125,7 +126,7 @@ fn replay<'a>(case: &str, moments: &[Moment<'a>], violations: &mut Vec<Violation
         }
     }
     if places.lead.len() > 1 {
-        violations.push(Violation::new("two-leads", moments[0].2, format!("case {case} at the end")));
+        violations.push(Violation::new("two-leads", moments[0].3, format!("case {case} at the end")));
     }
     places
 }

@@ -1,12 +1,14 @@
 //! Everything all stores hold, read once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schakel_domain::audit::note::Vkey;
 use schakel_domain::id::OrgId;
 use serde_json::Value;
 
+use super::instants::Moment;
+use super::operations::{Operation, Told};
 use crate::store::{EntryRow, EventRow, InboxRow, Kind, MAX_ROWS, OutboxRow, OutboxState, Page, Store, StoreError};
 
 /// One organisation's store, to be read.
@@ -56,6 +58,13 @@ pub struct Side {
 pub struct History {
     /// One side per organisation.
     pub sides: Vec<Side>,
+    /// What clients asked and heard; empty when that is not known.
+    pub operations: Vec<Told>,
+    /// Every record of a case as it was committed, in the order of all commits; empty when that order is not known.
+    pub moments: Vec<Moment>,
+    /// The place of each event, by organisation and sequence, in the order of all commits. Without it the organisations' clocks decide, which
+    /// must then be one clock.
+    pub order: Option<BTreeMap<(OrgId, u64), u64>>,
 }
 
 impl History {
@@ -64,6 +73,20 @@ impl History {
     /// # Errors
     /// When one cannot be read.
     pub async fn read(subjects: Vec<Subject>) -> Result<Self, StoreError> {
+        Self::read_with(subjects, Vec::new()).await
+    }
+
+    /// Reads every store whole, and what was kept of these operations.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub async fn read_with(subjects: Vec<Subject>, operations: Vec<Operation>) -> Result<Self, StoreError> {
+        let mut told = Vec::new();
+        for operation in operations {
+            let Some(subject) = subjects.iter().find(|subject| subject.org == operation.org) else { continue };
+            let kept = subject.store.replay(&operation.act, &operation.request).await?.map(|replay| replay.outcome);
+            told.push(Told { operation, kept });
+        }
         let mut sides = Vec::new();
         let mut threads = BTreeSet::new();
         let mut stores = Vec::new();
@@ -80,7 +103,7 @@ impl History {
                 side.received.extend(store.received_in(thread).await?);
             }
         }
-        Ok(Self { sides })
+        Ok(Self { sides, operations: told, ..Self::default() })
     }
 
     /// The side of one organisation.

@@ -1,12 +1,16 @@
-//! Every log holds by itself, and tells of every change of custody.
+//! Every log holds by itself, tells of every change of custody, and of every message at both sides.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use schakel_domain::audit::checkpoint::Checkpoint;
 use schakel_domain::audit::entry::Entry;
 use schakel_domain::audit::tree::{Frontier, leaf_hash};
+use schakel_domain::id::Hash;
 
 use super::Violation;
 use super::custody::{self, Change};
 use super::history::{History, Side};
+use crate::store::EntryRow;
 
 /// Entries are numbered without gaps, hash to their leaves, have every mandatory field, and lead to the signed checkpoint.
 pub(super) fn check_each(history: &History, violations: &mut Vec<Violation>) {
@@ -56,18 +60,42 @@ fn checkpoint(side: &Side, violations: &mut Vec<Violation>) {
 /// Every change of custody has an entry of the same moment about the same case.
 pub(super) fn check_told(history: &History, violations: &mut Vec<Violation>) {
     for side in &history.sides {
+        let parsed = |row: &EntryRow| Some((row.entry.case.clone()?, Entry::parse(&row.entry.bytes).ok()?));
+        let entries: Vec<(String, Entry)> = side.entries.iter().filter_map(parsed).collect();
         for row in &side.events {
             let Some((change, case)) = custody::change(&row.event.kind, &row.event.resource) else { continue };
             let moment = format!("{:.3}", row.at);
-            let tells = |entry: &&crate::store::EntryRow| {
-                entry.entry.case.as_deref() == Some(case.as_str())
-                    && Entry::parse(&entry.entry.bytes)
-                        .is_ok_and(|entry| entry.event.time == moment && codes(change).contains(&&*entry.event.code))
+            let tells = |(about, entry): &(String, Entry)| {
+                *about == case && entry.event.time == moment && codes(change).contains(&&*entry.event.code)
             };
-            if !side.entries.iter().any(|entry| tells(&entry)) {
+            if !entries.iter().any(tells) {
                 let what = format!("{} of case {case} at {moment} is not in the log", row.event.kind);
                 violations.push(Violation::new("not-logged", &side.org, what));
             }
+        }
+    }
+}
+
+/// Every message is in both logs: in the receiver's by its hash, once; in the sender's as an entry of the moment it was put in the outbox.
+/// A void is no message of people's: it only keeps the order.
+pub(super) fn check_messages(history: &History, violations: &mut Vec<Violation>) {
+    for side in &history.sides {
+        let entries: Vec<Entry> = side.entries.iter().filter_map(|row| Entry::parse(&row.entry.bytes).ok()).collect();
+        let mut named: BTreeMap<Hash, u64> = BTreeMap::new();
+        for hash in entries.iter().filter_map(|entry| entry.peer.as_ref()?.message) {
+            *named.entry(hash).or_default() += 1;
+        }
+        let moments: BTreeSet<&str> = entries.iter().map(|entry| entry.event.time.as_str()).collect();
+        for got in side.received.iter().filter(|got| got.outcome == "accepted" && got.kind != "void") {
+            let times = named.get(&got.hash).copied().unwrap_or_default();
+            if times != 1 {
+                let what = format!("{} of {}: {times} entries name it", got.kind, got.peer);
+                violations.push(Violation::new("message-not-logged", &side.org, what));
+            }
+        }
+        for row in side.sent.iter().filter(|row| !moments.contains(format!("{:.3}", row.queued).as_str())) {
+            let what = format!("{} number {} to {}: no entry of the moment it was sent", row.message.kind, row.number, row.message.peer);
+            violations.push(Violation::new("message-not-logged", &side.org, what));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The checker is not blind: a handover as it should be stored, and then with one thing broken at a time.
 
 use jiff::Timestamp;
-use schakel_domain::audit::entry::{Decision, Entry, Event, NO_PROTOCOL, Object, Responsible, Source, User};
-use schakel_domain::audit::event::{EventCode, Outcome};
+use schakel_domain::audit::entry::{Decision, Entry, Event, NO_PROTOCOL, Object, Peer, Responsible, Source, User};
+use schakel_domain::audit::event::{EventCode, Outcome as Logged};
 use schakel_domain::audit::tree::leaf_hash;
 use schakel_domain::id::{Hash, MessageId};
 use serde_json::json;
@@ -56,10 +56,33 @@ impl Side {
         let user = User::process("gateway", "gateway", Responsible::new("local:1", "coordinator"));
         let source = Source { org: self.org.clone(), gateway: "gw-1".to_owned() };
         let object = Object::new("gateway", "name", CASE, NO_PROTOCOL);
-        let entry = Entry::new(Event::new(code, Outcome::Done, at(second)), user, object, source, Decision::allowed("roles", "Het mag."));
+        let entry = Entry::new(Event::new(code, Logged::Done, at(second)), user, object, source, Decision::allowed("roles", "Het mag."));
+        self.logs(&entry);
+    }
+
+    fn logs(&mut self, entry: &Entry) {
         let bytes = entry.bytes().unwrap();
         let entry = NewEntry { leaf: leaf_hash(&bytes), bytes, salts: None, case: Some(CASE.to_owned()) };
         self.entries.push(EntryRow { index: self.entries.len() as u64, entry });
+    }
+
+    /// An entry about a message: at its receiver it names the message.
+    fn notes(&mut self, second: i64, peer: &OrgId, message: Option<Hash>) {
+        let user = User::organization(peer, "gateway");
+        let source = Source { org: self.org.clone(), gateway: "gw-1".to_owned() };
+        let object = Object::new("case", "uuid", CASE, NO_PROTOCOL);
+        let event = Event::new(EventCode::MessageReceived, Logged::Done, at(second));
+        let entry = Entry::new(event, user, object, source, Decision::allowed("roles", "Het mag."));
+        self.logs(&entry.with_peer(Peer { message, ..Peer::new(peer.clone()) }));
+    }
+
+    /// A person does something that leaves an entry about the case.
+    fn does(&mut self, second: i64, code: EventCode) {
+        let source = Source { org: self.org.clone(), gateway: "gw-1".to_owned() };
+        let object = Object::new("case", "uuid", CASE, NO_PROTOCOL);
+        let user = User::person("local:1", "coordinator");
+        let event = Event::new(code, Logged::Done, at(second));
+        self.logs(&Entry::new(event, user, object, source, Decision::allowed("roles", "Het mag.")));
     }
 }
 
@@ -78,6 +101,8 @@ fn carried(from: &mut Side, to: &mut Side, kind: &str, second: i64) {
         subject: (Kind::Handover, OFFER.to_owned()),
     };
     let state = OutboxState::Delivered;
+    from.notes(second, &to.org, None);
+    to.notes(second, &from.org, Some(content(kind)));
     from.sent.push(OutboxRow { number: seq, message: row, state, reason: None, proof: None, queued: at(second), changed: at(second) });
     to.received.push(InboxRow {
         peer: from.org.clone(),
@@ -116,7 +141,7 @@ fn handed_over() -> History {
     let made = json!({ "side": "sender", "transfers": [content("transfer-custody")] });
     a.handovers.push(Record { id: OFFER.to_owned(), clear: made });
     b.handovers.push(Record { id: OFFER.to_owned(), clear: json!({ "side": "receiver" }) });
-    History { sides: vec![a, b] }
+    History { sides: vec![a, b], ..History::default() }
 }
 
 /// The rules that do not hold after one thing was broken.
@@ -132,7 +157,7 @@ fn a_handover_as_it_should_be_has_no_violations() {
     let findings = check(&handed_over());
 
     assert_eq!(findings.violations, []);
-    assert_eq!((findings.transitions, findings.handovers, findings.consultations, findings.entries), (4, 1, 0, 4));
+    assert_eq!((findings.transitions, findings.handovers, findings.consultations, findings.entries), (4, 1, 0, 12));
     assert!(findings.logs_hold);
 }
 
@@ -233,7 +258,101 @@ fn a_message_that_never_arrived_or_arrived_otherwise_is_seen() {
 fn a_change_of_custody_that_is_not_in_the_log_is_seen() {
     let found = rules(|_, b| b.entries.clear());
 
-    assert_eq!(found, ["not-logged"]);
+    assert!(found.contains(&"not-logged"), "{found:?}");
+}
+
+#[test]
+fn a_message_that_is_missing_in_one_of_the_logs_is_seen() {
+    let renamed = |side: &mut Side, second: i64| {
+        side.entries.truncate(0);
+        side.does(second, EventCode::CaseViewed);
+    };
+
+    let found = rules(|a, _| renamed(a, 99));
+    assert!(found.iter().filter(|rule| **rule == "message-not-logged").count() == 4, "{found:?}");
+
+    let found = rules(|_, b| b.notes(7, &org(1), Some(content("transfer-custody"))));
+    assert_eq!(found, ["message-not-logged"], "one message, two entries");
+}
+
+/// What clients were told of opening the case, and how often a person did it by the log.
+fn told(outcome: super::Outcome, kept: Option<&str>, done: usize) -> Vec<&'static str> {
+    let mut history = handed_over();
+    (0..done).for_each(|_| history.sides[0].does(0, EventCode::CaseOpened));
+    let operation = Operation { org: org(1), act: "open-case".to_owned(), request: "r-1".to_owned(), outcome };
+    history.operations = vec![Told { operation, kept: kept.map(|id| format!("cases/{id}")) }];
+    check(&history).violations.into_iter().map(|violation| violation.rule).collect()
+}
+
+#[test]
+fn what_was_acknowledged_is_done_once_what_was_refused_never_and_what_nobody_knows_at_most_once() {
+    use super::Outcome::{Done, Refused, Unknown};
+    let done = |resource: &str| Done { resource: resource.to_owned() };
+    let refused = || Refused { reason: "NOT_LEAD".to_owned() };
+
+    for good in [told(done(CASE), Some(CASE), 1), told(refused(), None, 0), told(Unknown, None, 0), told(Unknown, Some(CASE), 1)] {
+        assert_eq!(good, [] as [&str; 0]);
+    }
+    assert_eq!(told(done(CASE), None, 0), ["acknowledged-lost"]);
+    assert_eq!(told(done(CASE), Some(OFFER), 0), ["acknowledged-differs", "effects-differ"]);
+    assert_eq!(told(refused(), Some(CASE), 1), ["refused-done"]);
+    assert_eq!(told(done(CASE), Some(CASE), 2), ["effects-differ"]);
+    assert_eq!(told(Unknown, Some(CASE), 0), ["effects-differ"]);
+    assert_eq!(told(Unknown, None, 1), ["effects-differ"]);
+}
+
+#[test]
+fn a_question_that_two_answer_or_one_that_was_not_assigned_is_seen() {
+    let asked = |helper: Option<u8>, confirmed: &[u8]| {
+        let mut history = handed_over();
+        let phase = helper.map_or_else(|| json!("asking"), |number| json!({ "assigned": org(number) }));
+        let made = Record { id: OFFER.to_owned(), clear: json!({ "side": "sender", "asking": { "requester": { "phase": phase } } }) };
+        history.sides.push(empty(3));
+        history.sides[2].consultations.push(made);
+        for number in confirmed {
+            let clear = json!({ "side": "receiver", "asking": { "candidate": { "phase": "confirmed" } } });
+            history.sides[usize::from(*number) - 1].consultations.push(Record { id: OFFER.to_owned(), clear });
+        }
+        check(&history).violations.into_iter().map(|violation| violation.rule).collect::<Vec<_>>()
+    };
+
+    assert_eq!(asked(Some(1), &[1]), [] as [&str; 0]);
+    assert_eq!(asked(Some(1), &[2]), ["confirmed-unassigned"]);
+    assert_eq!(asked(None, &[1]), ["confirmed-unassigned"]);
+    assert_eq!(asked(Some(2), &[1, 2]), ["two-confirmed"]);
+}
+
+/// Custody with a place and an epoch, at one organisation.
+fn moment(number: u8, place: &str, reign: (u64, u8), step: u64) -> Moment {
+    let epoch = json!({ "term": { "counter": reign.0, "org": org(reign.1) }, "step": step });
+    let role = if place == "outside" { json!(place) } else { json!({ place: { "epoch": epoch } }) };
+    Moment { org: org(number), case: CASE.to_owned(), custody: json!({ "role": role, "outbound": {}, "inbound": {} }) }
+}
+
+fn judged(moments: Vec<Moment>) -> Vec<&'static str> {
+    let history = History { moments, ..handed_over() };
+    check(&history).violations.into_iter().map(|violation| violation.rule).collect()
+}
+
+#[test]
+fn custody_is_judged_at_every_instant_by_the_order_of_commits() {
+    let first = || moment(1, "lead", (0, 1), 0);
+    let gave = || moment(1, "transferring", (0, 1), 1);
+    let got = || moment(2, "lead", (0, 1), 1);
+    let left = || moment(1, "outside", (0, 1), 1);
+    let again = || moment(1, "lead", (1, 1), 1);
+    let out = |number| moment(number, "outside", (0, 1), 0);
+
+    assert_eq!(judged(vec![first(), gave(), got(), left()]), [] as [&str; 0]);
+    assert_eq!(judged(vec![first(), gave(), again(), got(), out(2)]), [] as [&str; 0], "two reigns, until the fence arrives");
+    assert_eq!(judged(vec![first(), got(), left()]), ["two-leads"]);
+    assert_eq!(judged(vec![first(), left(), got()]), ["nobody-responsible"]);
+    assert_eq!(judged(vec![first(), gave(), moment(2, "lead", (0, 1), 4), left()]), ["epoch-missing"]);
+    assert_eq!(
+        judged(vec![first(), gave(), got(), left(), out(2), moment(3, "lead", (0, 1), 1)]),
+        ["nobody-responsible", "two-leads-in-epoch"]
+    );
+    assert_eq!(judged(vec![first(), gave()]), ["leads-at-rest", "not-settled"]);
 }
 
 #[test]
@@ -276,11 +395,13 @@ async fn stored(side: &Side) -> std::sync::Arc<dyn Store> {
         expect,
         put,
         received: side.received.clone(),
-        send: side.sent.iter().map(|row| row.message.clone()).collect(),
         entries: side.entries.iter().map(|row| row.entry.clone()).collect(),
         ..Commit::default()
     };
     store.commit(commit).await.unwrap();
+    for row in &side.sent {
+        store.commit(Commit { at: row.queued, send: vec![row.message.clone()], ..Commit::default() }).await.unwrap();
+    }
     for row in &side.events {
         store.commit(Commit { at: row.at, events: vec![row.event.clone()], ..Commit::default() }).await.unwrap();
     }
@@ -303,7 +424,7 @@ async fn what_is_read_from_stores_is_what_is_judged() {
     let findings = check(&History::read(subjects(stores)).await.unwrap());
 
     assert_eq!(findings.violations, []);
-    assert_eq!((findings.transitions, findings.handovers, findings.entries), (4, 1, 4));
+    assert_eq!((findings.transitions, findings.handovers, findings.entries), (4, 1, 12));
 
     good.sides[1].received.remove(1);
     let stores = vec![(org(1), stored(&good.sides[0]).await), (org(2), stored(&good.sides[1]).await)];

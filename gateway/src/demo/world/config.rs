@@ -17,7 +17,8 @@ pub(super) fn text(home: &Home, files: &DevOrgFiles, ca: &Path, covenant: &Path,
         let rest = [("listen", text_of(listen)), ("trust", path(&files.local_ca)), ("issuers", issuers(&keys, issuer))];
         table(gateway().into_iter().chain(rest))
     };
-    let federation = [("listen", text_of(home.ports.federation)), ("trust", path(ca))];
+    let federation =
+        [("listen", text_of(home.ports.federation)), ("trust", path(ca)), ("crls", Value::Array(vec![path(&ca.with_extension("crl"))]))];
     let admin = [("listen", text_of(home.ports.admin)), ("trust", path(&files.local_ca))];
     let config = [
         ("organization", text_of(&home.id)),

@@ -228,7 +228,8 @@ impl Desk {
         match thread {
             Thread::Case(mut case) => {
                 advance(&mut case.clear.links, message);
-                if let Some(mut doc) = self.load::<HandoverRecord>(subject).await?.filter(|doc| doc.clear.to == message.sender) {
+                let of_case = |doc: &Doc<HandoverRecord>| doc.clear.to == message.sender && doc.clear.case == case.clear.case;
+                if let Some(mut doc) = self.load::<HandoverRecord>(subject).await?.filter(of_case) {
                     doc.clear.facts.seen.get_or_insert(at);
                     self.trace_seen(draft, incoming, self.about_handover(&doc, &case), &doc.clear.ground).await?;
                     draft.event("handover.seen", super::super::read::handover_name(&doc.clear), "seen");
@@ -298,14 +299,13 @@ fn take_words(case: &mut Doc<CaseRecord>, doc: &mut Doc<HandoverRecord>, body: &
             doc.sealed.first_action.clone_from(first_action);
             doc.sealed.first_action_at = *first_action_at;
         }
-        Body::Decline { note, .. } => doc.sealed.note.clone_from(note),
+        // A late no, to an offer that ended otherwise, leaves what our own people wrote beside that end.
+        Body::Decline { note, .. } if step.state.is_some() => doc.sealed.note.clone_from(note),
         Body::Transfer { package, content, .. } => {
             if Hash::sha256(package) != *content {
                 return Err(Refusal::field("transfer_custody.content_hash", "expected the SHA-256 of the package").into());
             }
-            if !doc.clear.transfers.contains(&hash) {
-                doc.clear.transfers.push(hash);
-            }
+            doc.clear.add_transfer(hash)?;
             if step.facts.iter().any(|fact| matches!(fact, Fact::BecameLead(_))) {
                 case.sealed.dossier = joined(&case.sealed.dossier, views::package(package)?);
                 case.clear.hops = doc.clear.hops + 1;

@@ -92,7 +92,9 @@ impl Desk {
                 let mut doc = self.case_for(draft, thread, message).await?;
                 advance(&mut doc.clear.links, message);
                 keep_question(&mut doc.clear, ask.consultation)?;
-                if !doc.clear.custody.responsible() {
+                // Who asks says nothing of who leads, unless nothing else is known: a third party's question must not point a telephone at it.
+                let fits = doc.clear.led_by.last().is_none_or(|lead| *lead == message.sender);
+                if !doc.clear.custody.responsible() && fits {
                     doc.clear.leads(message.sender.clone());
                     doc.sealed.dossier = joined(&doc.sealed.dossier, Dossier::clone(dossier));
                 }
@@ -140,17 +142,21 @@ impl Desk {
         let about = self.about_consultation(&doc, case.as_ref());
         self.trace(draft, event_code(body), by, about, Rule::Covenant(&ground), peer).await?;
         let said = said(body, doc.clear.content).ok_or_else(unfit)?;
-        doc.clear.revision += 1;
         match doc.clear.asking.clone() {
             Asking::Requester(state) => {
                 let step = requester::step(&state, requester::Input::Receive { from: message.sender.clone(), message: said })
                     .map_err(refuse_step)?;
-                take_words(&mut doc, &message.sender, body)?;
+                // What changes nothing is no change for whoever reads it, and its words are not the answer any more.
+                if step.state.is_some() || !step.facts.is_empty() {
+                    doc.clear.revision += 1;
+                    take_words(&mut doc, &message.sender, body)?;
+                }
                 self.requester_step(draft, &mut doc, case.as_mut(), step).await?;
             }
             Asking::Candidate(state) => {
                 let step = candidate::step(&state, candidate::Input::Receive { from: message.sender.clone(), message: said })
                     .map_err(refuse_step)?;
+                doc.clear.revision += u64::from(step.state.is_some() || !step.facts.is_empty());
                 self.candidate_step(draft, &mut doc, case.as_mut(), step).await?;
             }
         }

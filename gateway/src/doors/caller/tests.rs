@@ -282,9 +282,12 @@ fn an_expired_certificate_a_gateways_and_none_at_all_open_nothing() {
 fn new_keys_replace_the_old_ones() {
     let (old, new) = (Provider::new(), Provider::new());
     let authentication = authentication(&old);
+    let known = old.token_with(|_| {});
+    identify(&authentication, &known).unwrap();
 
     authentication.reload(vec![Issuer::new(&new.config(), &new.jwks()).unwrap()]);
 
+    assert!(identify(&authentication, &known).is_err(), "also one that was good before");
     assert!(identify(&authentication, &old.token_with(|_| {})).is_err());
     assert!(identify(&authentication, &new.token_with(|_| {})).is_ok());
 }

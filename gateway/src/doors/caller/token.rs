@@ -157,7 +157,7 @@ fn usable(key: &Jwk, algorithm: Algorithm) -> Result<(String, DecodingKey), Stri
 }
 
 /// What a good token says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Verified {
     pub(super) person: PersonId,
     pub(super) name: String,
@@ -166,6 +166,8 @@ pub(super) struct Verified {
     pub(super) roles: BTreeSet<Role>,
     pub(super) two_factor: bool,
     pub(super) bound_to: Option<Hash>,
+    /// When it was issued, or counts from when that is later.
+    pub(super) from: Timestamp,
     pub(super) until: Option<Timestamp>,
 }
 
@@ -181,7 +183,7 @@ struct Claims {
     #[serde(rename = "iat")]
     issued: u64,
     #[serde(default, rename = "nbf")]
-    _not_before: Option<u64>,
+    not_before: Option<u64>,
     #[serde(default)]
     roles: Vec<String>,
     #[serde(default)]
@@ -239,6 +241,8 @@ fn said(issuer: &Issuer, claims: Claims, now: Timestamp) -> Result<Verified, &'s
     if i64::try_from(claims.issued).map_or(true, |issued| issued > now.as_second() + LEEWAY as i64) {
         return Err("the token was issued in the future");
     }
+    let from = claims.issued.max(claims.not_before.unwrap_or_default());
+    let moment = |seconds: u64| i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     let person = PersonId::parse(&claims.subject).map_err(|_| "the token's sub is not an id of a person")?;
     let bound_to = claims.cnf.map(|cnf| thumbprint(&cnf.thumbprint).ok_or("the token's binding cannot be read")).transpose()?;
     let roles = claims.roles.iter().take(MAX_ROLES).filter_map(|name| name.parse().ok()).filter(|role| ROLES.contains(role));
@@ -248,7 +252,8 @@ fn said(issuer: &Issuer, claims: Claims, now: Timestamp) -> Result<Verified, &'s
         client: plain(claims.client_id).or_else(|| plain(Some(claims.issuer))).unwrap_or_default(),
         roles: roles.collect(),
         two_factor: claims.acr.is_some_and(|acr| issuer.two_factor.contains(&acr)),
-        until: i64::try_from(claims.expires).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        from: moment(from).ok_or("the token counts from a time that is none")?,
+        until: moment(claims.expires),
         person,
         bound_to,
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use schakel_domain::id::Hash;
+use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::message::{MAX_BATCH, MAX_BATCH_BYTES};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_proto::federation::v1 as pb;
@@ -13,8 +13,9 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::quota::Use;
 use super::{FederationDoor, Guest, status};
-use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_answers, verify_batch};
+use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, read_proof, sign_answers, verify_batch};
 use crate::desk::{Delivery, Receipt, Verdict};
 use crate::peers::Peer;
 use crate::wire::federation::decode;
@@ -63,9 +64,13 @@ async fn converse(
     let Some(Wire::Hello(hello)) = first.request else { return Err(unexpected()) };
     let parties = greet(door, guest, &hello)?;
     let states_leaf = hello.reads_leaf_hashes;
-    let highest_number = door.ports.desk.highest(&parties.sender).await?;
+    let highest = door.ports.desk.highest(&parties.sender).await?;
     (door.ports.heard)(&parties.sender);
-    let welcome = pb::Welcome { highest_number, incarnation: door.ports.incarnation };
+    let welcome = pb::Welcome {
+        highest_number: highest.as_ref().map_or(0, |highest| highest.number),
+        incarnation: door.ports.incarnation,
+        highest: highest.and_then(|highest| read_proof(&highest.proof).ok()),
+    };
     if !reply(answers, Reply::Welcome(welcome)).await {
         return Ok(());
     }
@@ -86,6 +91,10 @@ async fn next(requests: &mut Streaming<pb::ExchangeRequest>, wait: Duration) -> 
     match timeout(wait, requests.message()).await {
         Ok(Ok(request)) => Ok(request),
         Ok(Err(error)) if error.code() == tonic::Code::OutOfRange => Err(Refusal::new(Stage::Door, Reason::MessageTooLarge)),
+        // A stream that broke off has a cause below it; bytes that are no request have none.
+        Ok(Err(error)) if error.code() == tonic::Code::Internal && std::error::Error::source(&error).is_none() => {
+            Err(Refusal::field("request", "expected a schakel.federation.v1.ExchangeRequest"))
+        }
         Ok(Err(_)) | Err(_) => Ok(None),
     }
 }
@@ -97,9 +106,7 @@ async fn reply(answers: &Answers, response: pb::exchange_response::Response) -> 
 
 /// The certificate and everything in the directory, asked again.
 fn revisit(door: &FederationDoor, guest: &Guest) -> Result<Peer, Refusal> {
-    if guest.info.not_after.is_none_or(|end| end <= (door.ports.now)()) {
-        return Err(Refusal::new(Stage::Caller, Reason::Unauthenticated).because("the certificate has expired"));
-    }
+    door.stands(&guest.info)?;
     door.admit(&guest.caller.organization, guest.info.spki)
 }
 
@@ -128,17 +135,31 @@ fn check<'a>(parties: &'a Parties, peer: &Peer, batch: &'a pb::Batch) -> Result<
 
 /// Hands a batch to the desk and signs what became of it; with the leaf hashes of our own entries, when the sender reads them.
 async fn take(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>, states_leaf: bool) -> pb::Acknowledgement {
-    let receipts = judge(door, guest, parcel).await;
+    let Parties { sender, receiver, .. } = parcel.parties;
+    let receipts = match within_quota(door, sender, parcel.numbered.len()) {
+        Ok(()) => judge(door, guest, parcel).await,
+        Err(refusal) => {
+            door.ports.desk.refused(&guest.caller, &refusal).await;
+            vec![Receipt { verdict: Verdict::Later(refusal), leaf: None }; parcel.numbered.len()]
+        }
+    };
+    let refused = receipts.iter().filter(|receipt| matches!(receipt.verdict, Verdict::Refused(_))).count();
+    door.quotas.spend(sender, Use::Refusals, refused);
     let answers = parcel.numbered.iter().zip(receipts).map(|(numbered, receipt)| {
         let answer = answer(*numbered, &receipt);
         Answer { leaf: receipt.leaf.filter(|_| states_leaf), ..answer }
     });
     let answers: Vec<_> = answers.collect();
-    let Parties { sender, receiver, .. } = parcel.parties;
     let us = Parties { sender: receiver.clone(), receiver: sender.clone(), incarnation: door.ports.incarnation };
     let signed = sign_answers(&us, &answers, door.ports.signer.as_ref());
     let results = answers.iter().map(Answer::to_wire).collect();
     pb::Acknowledgement { results, key_id: signed.key_id, signature: signed.signature }
+}
+
+/// Whether the peer may send so many messages now; all of a batch or none.
+fn within_quota(door: &FederationDoor, peer: &OrgId, messages: usize) -> Result<(), Refusal> {
+    door.quotas.check(peer, Use::Refusals)?;
+    door.quotas.take(peer, Use::Messages, messages)
 }
 
 /// Size and numbering, before anything is hashed.
@@ -195,11 +216,10 @@ async fn judge(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>) -> Vec
     let mut receipts = Vec::with_capacity(parcel.messages.len());
     for index in 0..parcel.messages.len() {
         let alone = receive(door, guest, vec![parcel.delivery(index)]).await.and_then(|mut receipts| receipts.pop());
-        if alone.is_none() {
-            tracing::error!(peer = %parcel.parties.sender, number = parcel.messages[index].number, "a message cannot be judged");
-        }
-        let failed = || Receipt { verdict: Verdict::Later(Refusal::new(Stage::Store, Reason::Internal)), leaf: None };
-        receipts.push(alone.unwrap_or_else(failed));
+        receipts.push(match alone {
+            Some(receipt) => receipt,
+            None => poison(door, guest, parcel.delivery(index)).await,
+        });
     }
     receipts
 }
@@ -209,6 +229,14 @@ async fn receive(door: &FederationDoor, guest: &Guest, deliveries: Vec<Delivery>
     let (desk, caller, expected) = (Arc::clone(&door.ports.desk), guest.caller.clone(), deliveries.len());
     let task = tokio::spawn(async move { desk.receive(&caller, deliveries).await });
     task.await.ok().filter(|receipts| receipts.len() == expected)
+}
+
+/// The desk failed on this message alone: it is refused for good, and not sent again and again.
+async fn poison(door: &FederationDoor, guest: &Guest, delivery: Delivery) -> Receipt {
+    let (desk, caller) = (Arc::clone(&door.ports.desk), guest.caller.clone());
+    let task = tokio::spawn(async move { desk.poison(&caller, delivery).await });
+    let failed = |_| Receipt { verdict: Verdict::Later(Refusal::new(Stage::Store, Reason::Internal)), leaf: None };
+    task.await.unwrap_or_else(failed)
 }
 
 fn answer((number, hash): Numbered, receipt: &Receipt) -> Answer {

@@ -8,40 +8,58 @@ use schakel_proto::federation::v1 as pb;
 use schakel_proto::federation::v1::covenant_sync_service_server::CovenantSyncService;
 use tonic::{Request, Response, Status};
 
-use super::{FederationDoor, status};
+use super::{FederationDoor, Guest, status};
 use crate::peers::agreements::{Document, Held, HeldCovenant, HeldRecord, MAX_DOCUMENT_BYTES, MAX_HELD};
 
 #[tonic::async_trait]
 impl CovenantSyncService for FederationDoor {
     async fn list_documents(&self, request: Request<pb::ListDocumentsRequest>) -> Result<Response<pb::ListDocumentsResponse>, Status> {
         let guest = self.enter(request.extensions(), false).await?;
-        let held = self.ports.agreements.held(&guest.caller.organization).await.map_err(|refusal| status(&refusal))?;
-        Ok(Response::new(list(held)))
+        match self.ports.agreements.held(&guest.caller.organization).await {
+            Ok(held) => Ok(Response::new(list(held))),
+            Err(refusal) => Err(self.no(&guest, &refusal).await),
+        }
     }
 
     async fn get_covenant(&self, request: Request<pb::GetCovenantRequest>) -> Result<Response<pb::GetCovenantResponse>, Status> {
         let guest = self.enter(request.extensions(), false).await?;
         let pb::GetCovenantRequest { covenant, version } = request.into_inner();
-        let found = self.ports.agreements.covenant(&guest.caller.organization, &covenant, version).await;
-        Ok(Response::new(pb::GetCovenantResponse { bundle: found.map_err(|refusal| status(&refusal))? }))
+        match self.ports.agreements.covenant(&guest.caller.organization, &covenant, version).await {
+            Ok(bundle) => Ok(Response::new(pb::GetCovenantResponse { bundle })),
+            Err(refusal) => Err(self.no(&guest, &refusal).await),
+        }
     }
 
     async fn get_party_record(&self, request: Request<pb::GetPartyRecordRequest>) -> Result<Response<pb::GetPartyRecordResponse>, Status> {
         let guest = self.enter(request.extensions(), false).await?;
-        let org: OrgId = request
-            .into_inner()
-            .organization
-            .parse()
-            .map_err(|error: schakel_domain::id::InvalidId| status(&Refusal::field("organization", error.problem)))?;
-        let found = self.ports.agreements.party_record(&guest.caller.organization, &org).await;
-        Ok(Response::new(pb::GetPartyRecordResponse { record: found.map_err(|refusal| status(&refusal))? }))
+        let org = request.into_inner().organization.parse::<OrgId>().map_err(|error| Refusal::field("organization", error.problem));
+        let found = match org {
+            Ok(org) => self.ports.agreements.party_record(&guest.caller.organization, &org).await,
+            Err(refusal) => Err(refusal),
+        };
+        match found {
+            Ok(record) => Ok(Response::new(pb::GetPartyRecordResponse { record })),
+            Err(refusal) => Err(self.no(&guest, &refusal).await),
+        }
     }
 
     async fn offer_document(&self, request: Request<pb::OfferDocumentRequest>) -> Result<Response<pb::OfferDocumentResponse>, Status> {
         let guest = self.enter(request.extensions(), false).await?;
-        let document = document(request.into_inner()).map_err(|refusal| status(&refusal))?;
+        let document = match document(request.into_inner()) {
+            Ok(document) => document,
+            Err(refusal) => return Err(self.no(&guest, &refusal).await),
+        };
+        // Whoever judges a document logs what is refused.
         let offered = self.ports.agreements.offered(&guest.caller, document).await;
         Ok(Response::new(pb::OfferDocumentResponse { is_new: offered.map_err(|refusal| status(&refusal))? }))
+    }
+}
+
+impl FederationDoor {
+    /// A no to an identified peer, logged by the desk.
+    async fn no(&self, guest: &Guest, refusal: &Refusal) -> Status {
+        self.ports.desk.refused(&guest.caller, refusal).await;
+        status(refusal)
     }
 }
 

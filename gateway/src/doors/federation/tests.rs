@@ -15,7 +15,7 @@ use tonic::{Status, Streaming};
 
 use super::MAX_PER_PEER;
 use crate::batch::tests::TestSigner;
-use crate::batch::{Numbered, Parties, sign_batch};
+use crate::batch::{Numbered, Parties, sign_batch, verify_proof};
 use crate::courier::tests::kit::{Gateway, Network, in_thread, message, org, pair};
 use crate::wire::federation::encode;
 use crate::wire::status::to_refusal;
@@ -249,5 +249,8 @@ async fn the_welcome_says_what_was_seen() {
 
     let said = open(&network, 1).await.unwrap().say(Wire::Hello(hello())).await.unwrap();
 
-    assert_eq!(said, pb::exchange_response::Response::Welcome(pb::Welcome { highest_number: 1, incarnation: 1 }));
+    let pb::exchange_response::Response::Welcome(welcome) = said else { unreachable!() };
+    assert_eq!((welcome.highest_number, welcome.incarnation), (1, 1));
+    let proven = verify_proof(&welcome.highest.unwrap(), &TestSigner::new(1).public()).unwrap();
+    assert_eq!((proven.number, proven.parties), (1, parties()), "the sender's own signature");
 }

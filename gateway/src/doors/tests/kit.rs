@@ -310,6 +310,7 @@ pub(crate) fn connection(client: &str) -> PeerInfo {
         thumbprint: None,
         not_after: None,
         uid: None,
+        life: crate::tls::Life::default(),
     }
 }
 

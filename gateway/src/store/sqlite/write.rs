@@ -1,15 +1,14 @@
 //! WRITE: a group of commits as one SQLite transaction, and what happens when the disk is full or fails.
 //!
-//! Statements are few and multi-row, in fixed numbers of rows, so that their texts stay in the statement cache: each statement is a hop to
-//! the connection's thread, and hops are what a commit costs.
+//! Each statement is a hop to the connection's thread, and hops are what a commit costs. Statements are therefore few and multi-row, in fixed
+//! numbers of rows, so that their texts stay in the statement cache; and all of a small group's go to the thread as one text.
 
 use std::fs::File;
 use std::sync::LazyLock;
 
 use futures_util::future::BoxFuture;
-use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Connection, Sqlite, SqliteConnection};
+use sqlx::{Arguments as _, AssertSqlSafe, Connection, Encode, Sqlite, SqliteConnection, Type};
 use tokio::sync::watch;
 
 use super::super::group::{self, Plan, Seen, Wanted};
@@ -181,13 +180,19 @@ impl SqliteWriter {
             sqlx::query("ROLLBACK").execute(&mut self.conn).await?;
             return Ok(plan.answers);
         }
-        write_plan(&mut self.conn, &plan).await?;
+        let mut script = Script::new(&mut self.conn, plan.rows() <= TOGETHER);
+        write_plan(&mut script, &plan).await?;
         if (log_size, last_event) == (plan.log_size, plan.last_event) {
-            sqlx::query("COMMIT").execute(&mut self.conn).await?;
+            script.add("COMMIT", |_| {}).await?;
         } else {
-            let query = sqlx::query("UPDATE head SET log_size = $1, last_event = $2; COMMIT");
-            query.bind(int(plan.log_size)).bind(int(plan.last_event)).execute(&mut self.conn).await?;
+            let head = "UPDATE head SET log_size = ?, last_event = ?; COMMIT";
+            script
+                .add(head, |values| {
+                    values.put(int(plan.log_size)).put(int(plan.last_event));
+                })
+                .await?;
         }
+        script.run().await?;
         self.pages += 4 * plan.rows() + commits.iter().map(group::size).sum::<usize>() / 4_096;
         Ok(plan.answers)
     }
@@ -266,7 +271,63 @@ fn json(keys: &impl serde::Serialize) -> Result<String, sqlx::Error> {
     serde_json::to_string(keys).map_err(sqlx::Error::decode)
 }
 
-type Bound = Query<'static, Sqlite, SqliteArguments>;
+/// Rows of a group whose statements go as one text. Small groups have few shapes, so these texts are found in the statement cache too.
+const TOGETHER: usize = 24;
+
+/// The statements of one group: run together or one by one.
+struct Script<'c> {
+    conn: &'c mut SqliteConnection,
+    together: bool,
+    text: String,
+    values: Values,
+}
+
+/// Values in the order of their question marks. Numbered parameters have names, and SQLite looks for a name from the first one on: with
+/// hundreds of parameters that takes longer than writing the rows.
+#[derive(Default)]
+struct Values {
+    arguments: SqliteArguments,
+    failed: Option<sqlx::error::BoxDynError>,
+}
+
+impl Values {
+    fn put<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
+        if let Err(error) = self.arguments.add(value) {
+            self.failed.get_or_insert(error);
+        }
+        self
+    }
+}
+
+impl<'c> Script<'c> {
+    fn new(conn: &'c mut SqliteConnection, together: bool) -> Self {
+        Self { conn, together, text: String::new(), values: Values::default() }
+    }
+
+    /// Adds statements and their values. Unless all go together they are run now.
+    async fn add(&mut self, sql: &str, put: impl FnOnce(&mut Values)) -> Result<(), sqlx::Error> {
+        if !self.text.is_empty() {
+            self.text.push_str("; ");
+        }
+        self.text.push_str(sql);
+        put(&mut self.values);
+        if self.together { Ok(()) } else { self.run().await }
+    }
+
+    /// Runs what was added and not yet run.
+    async fn run(&mut self) -> Result<(), sqlx::Error> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let Values { arguments, failed } = std::mem::take(&mut self.values);
+        if let Some(error) = failed {
+            return Err(sqlx::Error::Encode(error));
+        }
+        // Only texts of this file, joined: the values are bound.
+        let text = AssertSqlSafe(std::mem::take(&mut self.text));
+        sqlx::query_with(text, arguments).execute(&mut *self.conn).await.map(drop)
+    }
+}
 
 /// A multi-row statement in fixed numbers of rows.
 struct Rows([(usize, String); 4]);
@@ -274,18 +335,17 @@ struct Rows([(usize, String); 4]);
 impl Rows {
     fn new(head: &str, columns: usize, tail: &str) -> Self {
         Self([32, 8, 2, 1].map(|count| {
-            let row = |n: usize| format!("({})", (1..=columns).map(|c| format!("${}", n * columns + c)).collect::<Vec<_>>().join(","));
-            let values = (0..count).map(row).collect::<Vec<_>>().join(",");
-            (count, format!("{head} (VALUES {values}) {tail}"))
+            let row = format!("({})", vec!["?"; columns].join(","));
+            (count, format!("{head} (VALUES {}) {tail}", vec![row; count].join(",")))
         }))
     }
 
-    async fn run<T>(&'static self, conn: &mut SqliteConnection, items: &[T], bind: impl Fn(Bound, &T) -> Bound) -> Result<(), sqlx::Error> {
+    async fn run<T>(&self, script: &mut Script<'_>, items: &[T], put: impl Fn(&mut Values, &T)) -> Result<(), sqlx::Error> {
         let mut rest = items;
         for (count, sql) in &self.0 {
             while rest.len() >= *count {
                 let (now, later) = rest.split_at(*count);
-                now.iter().fold(sqlx::query(sql.as_str()), &bind).execute(&mut *conn).await?;
+                script.add(sql, |values| now.iter().for_each(|item| put(values, item))).await?;
                 rest = later;
             }
         }
@@ -293,14 +353,14 @@ impl Rows {
     }
 }
 
-async fn write_plan(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
-    write_records(conn, plan).await?;
-    write_messages(conn, plan).await?;
-    write_log(conn, plan).await?;
-    write_timers_and_keys(conn, plan).await
+async fn write_plan(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    write_records(script, plan).await?;
+    write_messages(script, plan).await?;
+    write_log(script, plan).await?;
+    write_timers_and_keys(script, plan).await
 }
 
-async fn write_records(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+async fn write_records(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static RECORD: LazyLock<Rows> = LazyLock::new(|| {
         Rows::new(
             "INSERT INTO record (kind, id, version, parent, open, alias, clear, sealed) SELECT * FROM",
@@ -314,20 +374,19 @@ async fn write_records(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(
 
     let records: Vec<_> = plan.records.values().collect();
     RECORD
-        .run(conn, &records, |query, r| {
-            let query = query.bind(r.kind.code()).bind(r.id.clone()).bind(int(r.version)).bind(r.parent.clone());
-            query.bind(i64::from(r.open)).bind(r.alias.clone()).bind(r.clear.clone()).bind(r.sealed.clone())
+        .run(script, &records, |values, r| {
+            values.put(r.kind.code()).put(r.id.clone()).put(int(r.version)).put(r.parent.clone());
+            values.put(i64::from(r.open)).put(r.alias.clone()).put(r.clear.clone()).put(r.sealed.clone());
         })
         .await?;
     REPLAY
-        .run(conn, &plan.replays, |query, r| {
-            let query = query.bind(r.scope.clone()).bind(r.request_id.clone()).bind(r.body.0.to_vec());
-            query.bind(r.outcome.clone()).bind(nanos(r.at))
+        .run(script, &plan.replays, |values, r| {
+            values.put(r.scope.clone()).put(r.request_id.clone()).put(r.body.0.to_vec()).put(r.outcome.clone()).put(nanos(r.at));
         })
         .await
 }
 
-async fn write_messages(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static INBOX: LazyLock<Rows> = LazyLock::new(|| {
         let head = "INSERT INTO inbox (peer, message, number, thread, seq, kind, hash, sealed, proof, outcome, leaf, at) SELECT * FROM";
         Rows::new(head, 12, "")
@@ -347,49 +406,51 @@ async fn write_messages(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<
     });
 
     INBOX
-        .run(conn, &plan.received, |query, m| {
-            let query = query.bind(m.peer.to_string()).bind(m.message.to_string()).bind(int(m.number)).bind(m.thread.clone());
-            let query = query.bind(int(m.seq)).bind(m.kind.clone()).bind(m.hash.0.to_vec()).bind(m.sealed.clone());
-            query.bind(m.proof.clone()).bind(m.outcome.clone()).bind(m.leaf.map(|leaf| leaf.0.to_vec())).bind(nanos(m.at))
+        .run(script, &plan.received, |values, m| {
+            values.put(m.peer.to_string()).put(m.message.to_string()).put(int(m.number)).put(m.thread.clone());
+            values.put(int(m.seq)).put(m.kind.clone()).put(m.hash.0.to_vec()).put(m.sealed.clone());
+            values.put(m.proof.clone()).put(m.outcome.clone()).put(m.leaf.map(|leaf| leaf.0.to_vec())).put(nanos(m.at));
         })
         .await?;
     OUTBOX
-        .run(conn, &plan.sent, |query, s| {
+        .run(script, &plan.sent, |values, s| {
             let m = s.message;
-            let query = query.bind(m.peer.to_string()).bind(int(s.number)).bind(m.message.to_string()).bind(m.thread.clone());
-            let query = query.bind(int(m.seq)).bind(m.kind.clone()).bind(m.hash.0.to_vec()).bind(m.sealed.clone());
-            let query = query.bind(m.subject.0.code()).bind(m.subject.1.clone()).bind(OutboxState::Waiting.code());
-            query.bind(nanos(s.queued)).bind(nanos(s.queued))
+            values.put(m.peer.to_string()).put(int(s.number)).put(m.message.to_string()).put(m.thread.clone());
+            values.put(int(m.seq)).put(m.kind.clone()).put(m.hash.0.to_vec()).put(m.sealed.clone());
+            values.put(m.subject.0.code()).put(m.subject.1.clone()).put(OutboxState::Waiting.code());
+            values.put(nanos(s.queued)).put(nanos(s.queued));
         })
         .await?;
     CHANGED
-        .run(conn, &plan.changed, |query, (c, at)| {
-            let query = query.bind(c.peer.to_string()).bind(int(c.number)).bind(c.state.code());
-            query.bind(c.reason.clone()).bind(c.proof.clone()).bind(nanos(*at))
+        .run(script, &plan.changed, |values, (c, at)| {
+            values.put(c.peer.to_string()).put(int(c.number)).put(c.state.code());
+            values.put(c.reason.clone()).put(c.proof.clone()).put(nanos(*at));
         })
         .await?;
     let peers: Vec<_> = plan.peers.iter().collect();
-    PEER.run(conn, &peers, |query, (peer, head)| query.bind(peer.to_string()).bind(int(head.sent)).bind(int(head.received))).await
+    PEER.run(script, &peers, |values, (peer, head)| {
+        values.put(peer.to_string()).put(int(head.sent)).put(int(head.received));
+    })
+    .await
 }
 
-async fn write_log(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+async fn write_log(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static ENTRY: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO entry (idx, bytes, leaf, salts, case_id) SELECT * FROM", 5, ""));
     static EVENT: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO event (seq, kind, resource, state, at) SELECT * FROM", 5, ""));
 
     ENTRY
-        .run(conn, &plan.entries, |query, (index, e)| {
-            let query = query.bind(int(*index)).bind(e.bytes.clone()).bind(e.leaf.0.to_vec());
-            query.bind(e.salts.clone()).bind(e.case.clone())
+        .run(script, &plan.entries, |values, (index, e)| {
+            values.put(int(*index)).put(e.bytes.clone()).put(e.leaf.0.to_vec()).put(e.salts.clone()).put(e.case.clone());
         })
         .await?;
     EVENT
-        .run(conn, &plan.events, |query, (seq, e, at)| {
-            query.bind(int(*seq)).bind(e.kind.clone()).bind(e.resource.clone()).bind(e.state.clone()).bind(nanos(*at))
+        .run(script, &plan.events, |values, (seq, e, at)| {
+            values.put(int(*seq)).put(e.kind.clone()).put(e.resource.clone()).put(e.state.clone()).put(nanos(*at));
         })
         .await
 }
 
-async fn write_timers_and_keys(conn: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+async fn write_timers_and_keys(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static SET: LazyLock<Rows> = LazyLock::new(|| {
         let tail = "WHERE true ON CONFLICT (id) DO UPDATE SET due = excluded.due, action = excluded.action";
         Rows::new("INSERT INTO timer (id, due, action) SELECT * FROM", 3, tail)
@@ -398,8 +459,18 @@ async fn write_timers_and_keys(conn: &mut SqliteConnection, plan: &Plan<'_>) -> 
     static KEY: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO client_key (id, wrapped) SELECT * FROM", 2, ""));
 
     let set: Vec<_> = plan.timers.values().flatten().collect();
-    SET.run(conn, &set, |query, t| query.bind(t.id.clone()).bind(nanos(t.due)).bind(t.action.clone())).await?;
+    SET.run(script, &set, |values, t| {
+        values.put(t.id.clone()).put(nanos(t.due)).put(t.action.clone());
+    })
+    .await?;
     let cleared: Vec<_> = plan.timers.iter().filter(|(_, timer)| timer.is_none()).map(|(id, _)| *id).collect();
-    CLEAR.run(conn, &cleared, |query, id| query.bind((*id).to_owned())).await?;
-    KEY.run(conn, &plan.keys, |query, k| query.bind(k.id.to_string()).bind(k.wrapped.clone())).await
+    CLEAR
+        .run(script, &cleared, |values, id| {
+            values.put((*id).to_owned());
+        })
+        .await?;
+    KEY.run(script, &plan.keys, |values, k| {
+        values.put(k.id.to_string()).put(k.wrapped.clone());
+    })
+    .await
 }

@@ -133,7 +133,7 @@ impl Door {
     }
 
     pub(super) fn channel(&self, material: Material, expectation: Expectation) -> (Channel, Tap) {
-        channel(&self.peer_address(), ClientTls::new(material, clock()), expectation).unwrap()
+        channel(&self.peer_address(), ClientTls::new(material, clock()).unwrap(), expectation).unwrap()
     }
 
     pub(super) fn peer_address(&self) -> PeerAddress {

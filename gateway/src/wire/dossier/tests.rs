@@ -11,12 +11,18 @@ fn words() -> impl Strategy<Value = String> {
     "[a-zA-Zéëï0-9][a-zA-Zéëï 0-9.,]{0,30}"
 }
 
+/// What is read without the white space around it.
+fn trimmed() -> impl Strategy<Value = String> {
+    words().prop_map(|text| text.trim().to_owned())
+}
+
 fn day() -> impl Strategy<Value = jiff::civil::Date> {
     (1990_i16..2035, 1_i8..=12, 1_i8..=28).prop_map(|(year, month, day)| jiff::civil::date(year, month, day))
 }
 
+/// In the years that every gateway takes.
 fn moment() -> impl Strategy<Value = jiff::Timestamp> {
-    (-9_000_000_000_i64..9_000_000_000, 0_i32..1_000_000_000).prop_map(|(s, n)| jiff::Timestamp::new(s, n).unwrap())
+    (946_684_800_i64..7_258_118_400, 0_i32..1_000_000_000).prop_map(|(s, n)| jiff::Timestamp::new(s, n).unwrap())
 }
 
 fn any_identity() -> impl Strategy<Value = Identity> {
@@ -39,8 +45,8 @@ fn any_identity() -> impl Strategy<Value = Identity> {
 fn any_legal() -> impl Strategy<Value = LegalStatus> {
     let by = select(vec![vec![ConsentBy::Youth], vec![ConsentBy::AuthorityHolder], vec![ConsentBy::Youth, ConsentBy::AuthorityHolder]]);
     let consent =
-        prop_oneof![words().prop_map(|reason| Consent::Absent { reason }), (by, day()).prop_map(|(by, on)| Consent::Given { by, on }),];
-    let order = (words(), day(), any::<bool>()).prop_map(|(kind, on, granted)| CourtOrder {
+        prop_oneof![trimmed().prop_map(|reason| Consent::Absent { reason }), (by, day()).prop_map(|(by, on)| Consent::Given { by, on }),];
+    let order = (trimmed(), day(), any::<bool>()).prop_map(|(kind, on, granted)| CourtOrder {
         state: if granted { OrderState::Granted } else { OrderState::Requested },
         kind,
         on,

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schakel_domain::bound::{MAX_NAME, MOMENT_EXPECTED};
 use schakel_domain::custody::{DeclineCode, Epoch, MAX_EPOCH, Term};
 use schakel_domain::dossier::Severity;
 use schakel_domain::id::{Hash, OrgId};
@@ -12,13 +13,7 @@ use schakel_domain::refusal::Refusal;
 use schakel_proto::r#type::v1 as ty;
 use uuid::Uuid;
 
-/// Longest note, in characters.
-pub(super) const NOTE: usize = 500;
-/// Longest code, name or telephone number, in characters.
-pub(super) const NAME: usize = 64;
-/// 2000-01-01 and 2200-01-01: moments outside these are mistakes, and stores keep only some centuries.
-const EARLIEST: i64 = 946_684_800;
-const LATEST: i64 = 7_258_118_400;
+use crate::wire::fields::moment_from_wire;
 
 /// An identifier.
 pub(super) fn id<T: FromStr<Err: Display>>(path: &str, text: &str) -> Result<T, Refusal> {
@@ -38,8 +33,8 @@ pub(super) fn uuid(path: &str, text: String) -> Result<String, Refusal> {
 
 /// A code, name or telephone number: something, on one line.
 pub(super) fn name(path: &str, text: String) -> Result<String, Refusal> {
-    let fits = (1..=NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if fits { Ok(text) } else { Err(Refusal::field(path, format!("expected 1 to {NAME} characters on one line"))) }
+    let fits = (1..=MAX_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(text) } else { Err(Refusal::field(path, format!("expected 1 to {MAX_NAME} characters on one line"))) }
 }
 
 /// Free text; no NUL, which not every store keeps.
@@ -66,12 +61,8 @@ pub(super) fn time(path: &str, at: Option<prost_types::Timestamp>) -> Result<Tim
 
 /// A moment that may be absent.
 pub(super) fn optional_time(path: &str, at: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Refusal> {
-    let Some(prost_types::Timestamp { seconds, nanos }) = at else { return Ok(None) };
-    let wrong = || Refusal::field(path, "expected a moment between 2000 and 2200");
-    if !(EARLIEST..LATEST).contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
-        return Err(wrong());
-    }
-    Timestamp::new(seconds, nanos).map(Some).map_err(|_| wrong())
+    let read = |at| moment_from_wire(at).ok_or_else(|| Refusal::field(path, MOMENT_EXPECTED));
+    at.map(read).transpose()
 }
 
 /// A person who acts.

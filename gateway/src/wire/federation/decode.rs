@@ -1,6 +1,7 @@
 //! Bytes of a peer to a message, or the refusal that names what is wrong.
 
 use prost::Message as _;
+use schakel_domain::bound::MAX_NOTE;
 use schakel_domain::covenant::CovenantRef;
 use schakel_domain::dossier::{Dossier, MAX_KEY_POINTS, MAX_TEXT};
 use schakel_domain::id::{CaseId, Hash};
@@ -10,7 +11,7 @@ use schakel_proto::federation::v1 as pb;
 use schakel_proto::r#type::v1 as ty;
 
 use super::anonymous;
-use super::checks::{NOTE, actor, decline, epoch, hash, id, name, optional_id, optional_time, ordinal, severity, text, time, uuid};
+use super::checks::{actor, decline, epoch, hash, id, name, optional_id, optional_time, ordinal, severity, text, time, uuid};
 use crate::wire::dossier::decode_dossier;
 
 /// Most organisations that can have led a case before.
@@ -89,12 +90,12 @@ fn decode_body(body: pb::message::Body) -> Result<Body, Refusal> {
             consultation: id("consultation_id", &consultation_id)?,
             available: optional_time("available_time", available_time)?,
             by: actor(by)?,
-            note: text("note", note, NOTE)?,
+            note: text("note", note, MAX_NOTE)?,
         },
         Wire::DeclineAsk(pb::DeclineAsk { consultation_id, code, note }) => Body::DeclineAsk {
             consultation: id("consultation_id", &consultation_id)?,
             code: decline(code)?,
-            note: text("note", note, NOTE)?,
+            note: text("note", note, MAX_NOTE)?,
         },
         Wire::ConfirmBid(pb::ConfirmBid { consultation_id }) => Body::Confirm { consultation: id("consultation_id", &consultation_id)? },
         Wire::ReleaseAsk(pb::ReleaseAsk { consultation_id }) => Body::Release { consultation: id("consultation_id", &consultation_id)? },
@@ -107,7 +108,7 @@ fn decode_body(body: pb::message::Body) -> Result<Body, Refusal> {
         Wire::ProposeHandover(body) => Body::Propose(Box::new(propose(body)?)),
         Wire::AcceptHandover(body) => accept(body)?,
         Wire::DeclineHandover(pb::DeclineHandover { offer_id, code, note }) => {
-            Body::Decline { offer: id("offer_id", &offer_id)?, code: decline(code)?, note: text("note", note, NOTE)? }
+            Body::Decline { offer: id("offer_id", &offer_id)?, code: decline(code)?, note: text("note", note, MAX_NOTE)? }
         }
         Wire::WithdrawHandover(pb::WithdrawHandover { offer_id }) => Body::Withdraw { offer: id("offer_id", &offer_id)? },
         Wire::TransferCustody(body) => transfer(body)?,
@@ -204,14 +205,14 @@ fn accept(body: pb::AcceptHandover) -> Result<Body, Refusal> {
         if point != at || words.trim().is_empty() {
             return Err(Refusal::field("read_back", "expected every key point in order, each in own words"));
         }
-        text("read_back", words, NOTE)
+        text("read_back", words, MAX_NOTE)
     });
     Ok(Body::Accept {
         offer: id("offer_id", &offer_id)?,
         content: hash("content_hash", &content_hash)?,
         by: actor(by)?,
         read_back: in_order.collect::<Result<_, _>>()?,
-        first_action: text("first_action", first_action, NOTE)?,
+        first_action: text("first_action", first_action, MAX_NOTE)?,
         first_action_at: optional_time("first_action_time", first_action_time)?,
     })
 }

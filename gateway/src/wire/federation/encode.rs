@@ -5,7 +5,7 @@ use prost::Message as _;
 use schakel_domain::covenant::CovenantRef;
 use schakel_domain::custody::{DeclineCode, Epoch};
 use schakel_domain::dossier::Severity;
-use schakel_domain::id::OrgId;
+use schakel_domain::id::{Hash, MessageId, OrgId};
 use schakel_domain::message::{AskAbout, AskBody, Body, Message, ProposeBody};
 use schakel_domain::person::Actor;
 use schakel_proto::federation::v1 as pb;
@@ -28,6 +28,23 @@ pub fn encode(message: &Message) -> Vec<u8> {
         body: Some(body(&message.body)),
     };
     wire.encode_to_vec()
+}
+
+/// The bytes of a void in the place of a message: the envelope of `bytes` as it stands, whatever they say, with the leaf hash of the entry
+/// that names the void. `None` when they have no envelope, or one that no peer takes.
+#[must_use]
+pub fn void_of(bytes: &[u8], id: MessageId, replaces: MessageId, incarnation: u64, now: Timestamp, leaf: Hash) -> Option<Vec<u8>> {
+    let body = pb::message::Body::VoidMessage(pb::VoidMessage { message_id: replaces.to_string() });
+    let wire = pb::Message {
+        message_id: id.to_string(),
+        incarnation,
+        sent_time: Some(time(now)),
+        leaf_hash: leaf.0.to_vec(),
+        body: Some(body),
+        ..pb::Message::decode(bytes).ok()?
+    };
+    let void = wire.encode_to_vec();
+    super::decode(&void).is_ok().then_some(void)
 }
 
 fn body(body: &Body) -> pb::message::Body {

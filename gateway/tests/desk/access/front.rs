@@ -217,6 +217,7 @@ fn certificate(client: &str) -> PeerInfo {
         thumbprint: None,
         not_after: None,
         uid: None,
+        life: schakel::tls::Life::default(),
     }
 }
 

@@ -203,3 +203,57 @@ fn the_book_knows_peers_and_their_root_keys() {
     assert_eq!(book().root_keys(&org(G7), night()), [key(&org(G7)).public()]);
     assert_eq!(book().peers(night()).len(), keyed().parties.len() - 1);
 }
+
+/// A first version under another name, with these signatures.
+fn proposal(name: &str, signed_by_these: &[&str]) -> SignedCovenant {
+    let mut document = keyed();
+    document.id = name.parse().unwrap();
+    signed_by(document, signed_by_these.iter().copied())
+}
+
+#[test]
+fn a_peer_may_propose_only_what_concerns_us_and_it_signed_itself() {
+    let mut book = book();
+    let without_us = |mut bundle: SignedCovenant| {
+        bundle.document.parties.retain(|party| party.id != org(SEZ));
+        bundle.signatures.clear();
+        bundle
+    };
+
+    for (offered, says) in [
+        (proposal("nieuw", &[]), "carries the signature"),
+        (proposal("nieuw", &[G7]), "carries the signature"),
+        (without_us(proposal("nieuw", &[])), "does not name"),
+    ] {
+        let refusal = book.install_from(&org(PRO_PERSONA), offered).unwrap_err();
+        assert_eq!(refusal.reason, Reason::CovenantDenied);
+        assert!(refusal.detail.contains(says), "{refusal}");
+    }
+    let waiting = book.install_from(&org(PRO_PERSONA), proposal("nieuw", &[PRO_PERSONA]));
+    assert!(matches!(waiting, Ok(Installed::Changed(Standing::Waiting { .. }))));
+    // More signatures may come by anybody, and what all signed proves itself.
+    let more = book.install_from(&org(G7), proposal("nieuw", &[GGNET]));
+    assert!(matches!(more, Ok(Installed::Changed(Standing::Waiting { .. }))));
+    let mut other = keyed();
+    other.id = "ander".parse().unwrap();
+    assert_eq!(book.install_from(&org(G7), signed(other)), Ok(Installed::Changed(Standing::InForce)));
+    assert_eq!(book.install_from(&org(G7), signed(second())), Ok(Installed::Changed(Standing::InForce)));
+}
+
+#[test]
+fn nobody_fills_the_book_with_proposals() {
+    let mut book = book();
+    let propose = |book: &mut Book, by: &str, number: usize| {
+        book.install_from(&org(by), proposal(&format!("voorstel-{number}"), &[by])).map_err(|refusal| refusal.reason)
+    };
+
+    for number in 0..5 {
+        propose(&mut book, PRO_PERSONA, number).unwrap();
+    }
+
+    assert_eq!(propose(&mut book, PRO_PERSONA, 5), Err(Reason::QuotaExceeded));
+    assert!(propose(&mut book, G7, 6).is_ok(), "others still may");
+    // What our own operator signed is ours, and makes room.
+    book.install(proposal("voorstel-0", &[SEZ])).unwrap();
+    assert!(propose(&mut book, PRO_PERSONA, 5).is_ok());
+}

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::kit::*;
 
-/// Messages in the default run; `TRUST_MESSAGES` names another number.
+/// Messages in the default run; `PROOF_MESSAGES` names another number.
 const MESSAGES: u64 = 4_000;
 /// Of so many messages one half is spoilt.
 const ONE_IN: u64 = 100;
@@ -66,7 +66,7 @@ fn spoil(kind: u64, said: &mut Option<Entry>, heard: &mut Option<Entry>) -> Flaw
 
 #[test]
 fn every_half_that_was_removed_or_changed_is_named_and_no_other() {
-    let messages = std::env::var("TRUST_MESSAGES").map_or(MESSAGES, |text| text.parse().unwrap());
+    let messages = std::env::var("PROOF_MESSAGES").map_or(MESSAGES, |text| text.parse().unwrap());
     let mut halves = [org(1), org(2)].map(|of| Half { of, log: Vec::new(), receipts: Vec::new() });
     let mut expected = BTreeSet::new();
     for number in 0..messages {
