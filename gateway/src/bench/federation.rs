@@ -9,6 +9,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::measure::{Load, Sample};
 use super::{Order, Part, STREAMS, Said, Setup, Side};
+use crate::bounded;
+use crate::config::MAX_CONFIG_BYTES;
 use crate::demo::scenario::Scenario;
 use crate::demo::world::{Home, Ports, World};
 
@@ -95,7 +97,7 @@ fn free_address() -> Result<SocketAddr, anyhow::Error> {
 /// A gateway as an organisation would run it, without the folder that the demo's record system uses, and with room for all callers on one
 /// connection.
 pub(super) fn configure(path: &Path, url_file: Option<&PathBuf>) -> Result<(), anyhow::Error> {
-    let mut config: toml::Table = std::fs::read_to_string(path)?.parse()?;
+    let mut config: toml::Table = bounded::read_text(path, MAX_CONFIG_BYTES)?.parse()?;
     config.remove("file_drop");
     config.remove("store");
     config.insert("limits".to_owned(), toml::Table::from_iter([("streams".to_owned(), i64::from(STREAMS).into())]).into());

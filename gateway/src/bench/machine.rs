@@ -6,12 +6,21 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::bounded;
+
 /// Linux counts CPU time for programs in these, whatever its own tick is (proc(5), `sysconf(_SC_CLK_TCK)`).
 const TICKS_PER_SECOND: u64 = 100;
+/// Most that the system says in one file; on a machine of many processors `/proc/stat` is the longest.
+const MAX_SAID_BYTES: usize = 1 << 20;
 /// How often fdatasync is tried.
 const SYNCS: usize = 50;
 /// Bytes written before each.
 const SYNC_BYTES: usize = 4_096;
+
+/// What the system says in one of its files, which have no length of their own.
+fn said(file: &str) -> io::Result<String> {
+    bounded::read_text(Path::new(file), MAX_SAID_BYTES)
+}
 
 /// CPU time these processes have used, children they waited for excepted.
 pub(super) fn cpu_of(pids: &[u32]) -> Duration {
@@ -20,7 +29,7 @@ pub(super) fn cpu_of(pids: &[u32]) -> Duration {
 
 /// User and system time of one process; none when it is gone.
 fn process_ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = said(&format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may hold anything; what follows is numbers. utime and stime are fields 14 and 15, state is 3.
     let mut fields = stat.rsplit_once(") ")?.1.split_ascii_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
@@ -28,7 +37,7 @@ fn process_ticks(pid: u32) -> Option<u64> {
 
 /// CPU time that anybody used: user, nice, system, and stolen by the host. Interrupts are not counted, as nobody can be blamed.
 fn everybody() -> Duration {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let stat = said("/proc/stat").unwrap_or_default();
     let numbers = stat.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1);
     let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
     ticks([0, 1, 2, 7].iter().filter_map(|at| numbers.get(*at)).sum())
@@ -40,13 +49,13 @@ fn ticks(ticks: u64) -> Duration {
 
 /// Children of a process, as nginx has workers.
 pub(super) fn children_of(pid: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = said(&format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 /// Memory that a process holds now, in bytes (`VmRSS`).
 pub(super) fn memory_of(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = said(&format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1_024)
 }

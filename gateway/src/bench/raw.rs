@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status};
 use super::floor::FloorDoor;
 use super::measure::Work;
 use super::{STREAMS, Setup};
+use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
 use crate::tls::{self, ClientAuth, ClientTls, Expectation, Expected, Files, Http2Limits, Limits, Material, ServerTls};
 
 /// A call with a payload: `OfferDocument` is one of ours that carries bytes.
@@ -45,7 +46,7 @@ impl Work for Raw {
 /// A channel to the receiver's bare door, bound to its certificate as a link between gateways is.
 pub(super) fn bare_channel(setup: &Setup, address: SocketAddr) -> Result<Channel, anyhow::Error> {
     let client = ClientTls::new(Material::from_files(&files(setup))?, tls::system_clock())?;
-    let identity = schakel_certs::profile::identity(&std::fs::read(&setup.peer_certificate)?)?;
+    let identity = schakel_certs::profile::identity(&bounded::read(&setup.peer_certificate, MAX_CERTIFICATE_BYTES)?)?;
     let expected = Expected { org: setup.peer.clone(), spki: vec![identity.spki] };
     let expectation: Expectation = Arc::new(move || Some(expected.clone()));
     Ok(tls::channel(&address.to_string().parse()?, client, expectation)?.0)

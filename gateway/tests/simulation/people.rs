@@ -91,6 +91,16 @@ impl Person {
         let place = chronicle.begins(operation);
         let body = Hash::sha256(format!("{act:?}").as_bytes());
         let command = Command::Care(Write { request, body, actor: actor("w-1"), act });
+        // Also between two tries somebody is about to ask again: nothing is at rest then.
+        chronicle.calls.fetch_add(1, Ordering::Relaxed);
+        let answer = self.insist(role, &command, place).await;
+        chronicle.calls.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// Asks until it is answered, or given up.
+    async fn insist(&mut self, role: Role, command: &Command, place: usize) -> Option<Answer> {
+        let chronicle = Arc::clone(&self.world.chronicle);
         for _ in 0..TRIES {
             match self.call(role, command.clone()).await {
                 Some(Ok(reply)) => {

@@ -28,7 +28,7 @@ pub(crate) struct Chronicle {
     pub(crate) settling: AtomicBool,
     /// Clients do nothing any more.
     pub(crate) over: AtomicBool,
-    /// Calls of clients under way.
+    /// Calls of clients under way, and writes that they have not given up.
     pub(crate) calls: AtomicU64,
 }
 

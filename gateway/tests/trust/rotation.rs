@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use schakel::tls::{Admit, ClientTls, Expectation, Expected, Material, channel};
-use schakel_certs::issue::{DevCa, Recipe};
+use schakel_certs::issue::{DevCa, Issued, Recipe};
 use schakel_domain::id::Hash;
 
 use super::kit::{Clock, Door, Folder, Settings, bound_to, ca, call, changed, expect, list, long, now, spki, us};
@@ -50,7 +50,9 @@ struct Rotation {
     issuer: DevCa,
     /// Of every intermediate so far.
     issued_lists: Vec<String>,
-    shown: [Option<schakel_certs::issue::Issued>; 2],
+    shown: [Option<Issued>; 2],
+    /// The next ones, whose keys the other side knows already, as a party record names a key before it is used.
+    next: [Option<Issued>; 2],
     folders: [Folder; 2],
     bound: [Bound; 2],
     trust: String,
@@ -61,15 +63,25 @@ impl Rotation {
         let root = ca("root 1");
         let issuer = root.subordinate(&Recipe::ca("intermediate 1", 0, now())).unwrap();
         let (trust, issued_lists) = (root.pem(), vec![list(&issuer, &[])]);
-        let (folders, shown) = ([Folder::new(), Folder::new()], [None, None]);
-        Self { roots: vec![root], issuer, issued_lists, shown, folders, bound: Default::default(), trust }
+        let folders = [Folder::new(), Folder::new()];
+        let (shown, next) = ([None, None], [None, None]);
+        let mut rotation = Self { roots: vec![root], issuer, issued_lists, shown, next, folders, bound: Default::default(), trust };
+        rotation.announce();
+        rotation
     }
 
-    /// A new leaf for one side, in its files, read again.
+    /// Makes the next leaf of both sides, and its key known.
+    fn announce(&mut self) {
+        for side in 0..2 {
+            let issued = changed(&self.issuer, |_| ());
+            self.bound[side].add(spki(&issued));
+            self.next[side] = Some(issued);
+        }
+    }
+
+    /// The next leaf of one side, in its files, read again.
     fn leaf(&mut self, side: usize) -> Material {
-        let issued = changed(&self.issuer, |_| ());
-        self.bound[side].add(spki(&issued));
-        self.shown[side] = Some(issued);
+        self.shown[side] = self.next[side].take();
         self.files(side)
     }
 
@@ -86,6 +98,7 @@ async fn no_call_fails_while_leaves_intermediates_and_the_root_are_replaced() {
     let total = if long() { 100_000 } else { 3_000 };
     let mut rotation = Rotation::new();
     let (server, client) = (rotation.leaf(0), rotation.leaf(1));
+    rotation.announce();
     let bound = rotation.bound[1].clone();
     let admit: Admit = Arc::new(move |identity| bound_to(bound.keys())(identity));
     let door = Arc::new(Door::open(Settings { admit: Some(admit), ..Settings::of(server) }).await);
@@ -140,6 +153,7 @@ fn step(rotation: &mut Rotation, leaf: usize, door: &Door, tls: &Arc<ClientTls>)
     }
     door.tls.reload(rotation.leaf(0)).unwrap();
     tls.reload(rotation.leaf(1)).unwrap();
+    rotation.announce();
 }
 
 /// Both sides read their files again.
