@@ -156,6 +156,20 @@ fn no_file_names_a_path_of_one_machine() {
 }
 
 #[test]
+fn every_migration_is_carried_out() {
+    for database in ["sqlite", "postgres"] {
+        let store = fs::read_to_string(root().join(format!("gateway/src/store/{database}.rs"))).unwrap();
+        let files = fs::read_dir(root().join("gateway/migrations").join(database)).unwrap();
+        let names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+
+        let forgotten: Vec<_> = names.iter().filter(|name| !store.contains(&format!("migrations/{database}/{name}"))).collect();
+
+        assert!(names.iter().any(|name| name == "0001_store.sql"), "the migrations were not found: {names:?}");
+        assert!(forgotten.is_empty(), "no store carries out {forgotten:?}");
+    }
+}
+
+#[test]
 fn every_test_program_is_run_by_a_part() {
     let cargo = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline", "--manifest-path"])

@@ -112,8 +112,13 @@ async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     check_server(&mut conn).await?;
     // Waiting for another replica's migration is a statement too.
     conn.execute("SET statement_timeout = 0").await.map_err(failed)?;
-    let sql = include_str!("../../migrations/postgres/0001_store.sql").into_sql_str();
-    let migrator = Migrator::with_migrations(vec![Migration::new(1, "store".into(), MigrationType::Simple, sql, false)]);
+    let store = include_str!("../../migrations/postgres/0001_store.sql").into_sql_str();
+    let number = include_str!("../../migrations/postgres/0003_inbox_number.sql").into_sql_str();
+    let migrations = vec![
+        Migration::new(1, "store".into(), MigrationType::Simple, store, false),
+        Migration::new(3, "inbox number".into(), MigrationType::Simple, number, false),
+    ];
+    let migrator = Migrator::with_migrations(migrations);
     match tokio::time::timeout(MIGRATE, migrator.run_direct(None, &mut conn, false)).await {
         Ok(Ok(())) => {}
         Ok(Err(sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _))) => {

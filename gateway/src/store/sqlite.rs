@@ -143,8 +143,12 @@ async fn reader_pool(path: &Path, readers: u32) -> Result<SqlitePool, StoreError
 }
 
 async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let sql = include_str!("../../migrations/sqlite/0001_store.sql").into_sql_str();
-    let migrations = vec![Migration::new(1, "store".into(), MigrationType::Simple, sql, false)];
+    let store = include_str!("../../migrations/sqlite/0001_store.sql").into_sql_str();
+    let number = include_str!("../../migrations/sqlite/0003_inbox_number.sql").into_sql_str();
+    let migrations = vec![
+        Migration::new(1, "store".into(), MigrationType::Simple, store, false),
+        Migration::new(3, "inbox number".into(), MigrationType::Simple, number, false),
+    ];
     match Migrator::with_migrations(migrations).run_direct(None, conn, false).await {
         Ok(()) => Ok(()),
         Err(sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _)) => Err(failed(error)),
