@@ -656,6 +656,10 @@ pub async fn cancel_at_random_points(store: &Arc<dyn Store>, commits: u64) -> Ve
                 for _ in 0..1_u32 << patience {
                     tokio::task::yield_now().await;
                 }
+                // Some wait as long as it takes, so that something is answered on the slowest machine too.
+                if n % 16 == 0 {
+                    std::future::pending::<()>().await;
+                }
             };
             let committed = first(store.commit(commit), yields).await;
             committed.map(|answer| answer.map(|_| id).unwrap())
