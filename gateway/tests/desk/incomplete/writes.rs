@@ -30,7 +30,7 @@ ReleaseHandover       name etag request_id actor second_actor called reason code
 StopPeer              name request_id reason |
 ResumePeer            name request_id |
 RetryPeer             name request_id |
-EndRecovery           request_id reason |
+EndRecovery           request_id reason second_actor |
 CancelMessage         name request_id reason |
 ReplayMessage         name request_id |
 InstallCovenant       request_id bundle |
