@@ -154,7 +154,10 @@ impl Gateway {
         start: impl FnOnce(&Home) -> BoxFuture<'static, Result<Running, StartError>>,
     ) -> Self {
         tokio::time::timeout(STOP, self.running.stop()).await.expect("a gateway stops in time");
+        // A process of its own would take its connections with it.
+        self.line.cut();
         change(&self.home.data);
+        self.line.restore();
         let running = start(&self.home).await.unwrap();
         Self { running, ..self }
     }
@@ -168,7 +171,9 @@ impl Gateway {
                 again.tick().await;
             }
         };
-        tokio::time::timeout(PATIENCE, look).await.expect("the link stands so in time");
+        if tokio::time::timeout(PATIENCE, look).await.is_err() {
+            panic!("{}: the link stands so: {:?}", self.home.name, self.running.courier.status(&peer).await);
+        }
     }
 
     /// Waits, woken by what this gateway itself tells of, until something can be seen.
