@@ -32,11 +32,12 @@ pub use agreements::{Installed, Paper};
 pub use clock::Action;
 pub use outcome::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
+pub use recovery::Halted;
 pub use signals::Signals;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -47,9 +48,11 @@ use schakel_domain::id::{ClientKeyId, Hash, OrgId};
 use schakel_domain::message::Message;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::draft::{Draft, Stop, internal, store_refusal};
+use self::recovery::FIRST_LIFE;
 use self::trace::By;
 use crate::agreements::Agreements;
 use crate::store::{Replay, Store};
@@ -84,8 +87,6 @@ pub struct Parts {
     pub agreements: Arc<Agreements>,
     /// Time, ids and salts.
     pub ids: Arc<dyn Source>,
-    /// Raised at every restore of this gateway's data.
-    pub incarnation: u64,
 }
 
 /// What the desk answers to a door.
@@ -134,7 +135,8 @@ pub struct Receipt {
 pub struct Desk {
     parts: Parts,
     signals: Arc<Signals>,
-    recovering: AtomicBool,
+    /// Whether this gateway decides, and if not why.
+    halted: watch::Sender<Halted>,
     /// Timers that this version cannot read, told of.
     unreadable: Mutex<BTreeSet<String>>,
     incarnation: AtomicU64,
@@ -151,13 +153,12 @@ impl Desk {
     /// A desk over its parts. Nothing happens until something comes in.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let incarnation = AtomicU64::new(parts.incarnation);
         Self {
             parts,
             signals: Arc::new(Signals::default()),
-            recovering: AtomicBool::new(false),
+            halted: watch::Sender::default(),
             unreadable: Mutex::default(),
-            incarnation,
+            incarnation: AtomicU64::new(FIRST_LIFE),
             refusals: inbound::Refusals::default(),
         }
     }
@@ -236,13 +237,21 @@ impl Desk {
         self.parts.ids.now()
     }
 
-    /// Whether this gateway stopped deciding because a peer holds messages of ours that our own store lacks.
+    /// Whether this gateway stopped deciding because it lost data: see [`Halted`].
     #[must_use]
     pub fn recovering(&self) -> bool {
-        self.recovering.load(Ordering::Acquire)
+        self.halted.borrow().decides_nothing()
     }
 
-    fn incarnation(&self) -> u64 {
+    /// Follows whether it decides.
+    #[must_use]
+    pub fn halts(&self) -> watch::Receiver<Halted> {
+        self.halted.subscribe()
+    }
+
+    /// Which life of this gateway's data it is, from 1: raised whenever recovery ends, and part of every message.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
         self.incarnation.load(Ordering::Acquire)
     }
 

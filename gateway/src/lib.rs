@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod peers;
 pub mod source;
 pub mod store;
+pub mod supervisor;
 pub mod tls;
 pub mod vault;
 pub mod wire;

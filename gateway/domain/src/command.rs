@@ -316,6 +316,8 @@ pub enum OperateAct {
     EndRecovery {
         /// What was done; no client's data.
         reason: String,
+        /// Who confirms it: another person than the operator.
+        second: Actor,
     },
 }
 

@@ -214,11 +214,14 @@ reasons! {
         nl: "De schijf is vol: alleen lezen en aannemen kan nog.", "Maak ruimte vrij; bel voor nieuwe vragen.";
         en: "The disk is full: only reading and accepting still work.", "Free space; telephone for new questions.";
     Recovering "RECOVERING" Unavailable
-        nl: "Deze gateway mist eigen berichten die een ander wel heeft, en beslist daarom niets.", "Herstel de nieuwste gegevens, of laat een beheerder na overleg met elke partij de herstelstand beëindigen; bel intussen.";
-        en: "This gateway lacks messages of its own that a peer has seen, and so decides nothing.", "Restore the newest data, or have an operator end it after a call with every party; telephone meanwhile.";
+        nl: "Deze gateway is gegevens kwijt die hij eerder had, en beslist daarom niets; lezen kan wel.", "Zet de nieuwste gegevens terug, of laat twee mensen na overleg met elke partij de herstelstand beëindigen; bel intussen.";
+        en: "This gateway has lost data that it had before, and so decides nothing; reading goes on.", "Put the newest data back, or have two people end it after a call with every party; telephone meanwhile.";
     NotRecovering "NOT_RECOVERING" Precondition
-        nl: "Deze gateway mist geen eigen berichten.", "Er is niets te beëindigen; hij beslist gewoon.";
-        en: "This gateway lacks no messages of its own.", "There is nothing to end; it decides as always.";
+        nl: "Deze gateway is geen gegevens kwijt.", "Er is niets te beëindigen; hij beslist gewoon.";
+        en: "This gateway has lost no data.", "There is nothing to end; it decides as always.";
+    LogContradicted "LOG_CONTRADICTED" Precondition
+        nl: "Het logboek is niet dat waarvan buiten de database een ondertekende stand wordt bewaard; daarom eindigt de herstelstand niet.", "Zet de nieuwste database terug. Is die er niet meer: stop de gateway, bewaar het bestand checkpoint elders als bewijs, en start opnieuw; lees eerst het beheerhandboek.";
+        en: "The log is not the one of which a signed head is kept outside the database; so recovery does not end.", "Put the newest database back. When it is gone for good: stop the gateway, keep the file checkpoint elsewhere as evidence, and start again; read the runbook first.";
     PeerStopped "PEER_STOPPED" Unavailable
         nl: "Het verkeer met deze organisatie is door een beheerder stilgezet.", "Vraag de beheerder naar de reden; bel intussen.";
         en: "Traffic with this organisation was stopped by an operator.", "Ask the operator why; telephone meanwhile.";

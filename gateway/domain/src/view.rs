@@ -381,6 +381,8 @@ pub enum PeerState {
     Stopped,
     /// Its party record has expired.
     Expired,
+    /// It holds messages of ours that our own store lacks: nothing is sent to it.
+    KnowsMore,
 }
 
 /// A peer, for operators.

@@ -137,6 +137,9 @@ impl Desk {
         peer: Option<Party<'_>>,
     ) {
         let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
+        if let Some(second) = by.second {
+            entry = entry.with_user(User::person(second.person.as_str(), second.function.clone()).not_initiator());
+        }
         if let Some(party) = peer {
             entry = entry.with_peer(party.logged(by));
         }

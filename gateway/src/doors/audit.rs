@@ -10,28 +10,32 @@ use schakel_proto::audit::v1 as wire;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
-use tonic_health::server::HealthReporter;
 
 use super::guard::Guard;
+use super::health::{Board, Services};
 use super::{Door, MAX_REQUEST, health};
 use crate::wire::care::another_answer;
 use crate::wire::status::from_refusal;
 use crate::wire::{log, names};
+
+/// What its health names: nothing is decided here.
+const SERVICES: Services =
+    Services { deciding: &[], showing: &[wire::audit_service_server::SERVICE_NAME, wire::verification_service_server::SERVICE_NAME] };
 
 #[derive(Debug, Clone)]
 struct Service {
     door: Door,
 }
 
-/// Everything this door answers, and the handle that changes what its health says.
+/// Everything this door answers, and what its health says.
 #[must_use]
-pub fn audit_routes(door: &Door) -> (HealthReporter, Routes) {
-    let (reporter, health) = health::health();
+pub fn audit_routes(door: &Door) -> (Board, Routes) {
+    let (board, health) = health::health(SERVICES);
     let service = || Service { door: door.clone() };
     let audit = wire::audit_service_server::AuditServiceServer::new(service()).max_decoding_message_size(MAX_REQUEST);
     let verification = wire::verification_service_server::VerificationServiceServer::new(service()).max_decoding_message_size(MAX_REQUEST);
     let routes = Routes::new(health).add_service(Guard::new(door, audit)).add_service(Guard::new(door, verification));
-    (reporter, routes.prepare())
+    (board, routes.prepare())
 }
 
 impl Service {

@@ -23,15 +23,17 @@ use schakel_domain::caller::Caller;
 use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::message::MAX_BATCH_BYTES;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
-use schakel_proto::federation::v1::covenant_sync_service_server::CovenantSyncServiceServer;
-use schakel_proto::federation::v1::exchange_service_server::ExchangeServiceServer;
+use schakel_proto::federation::v1::covenant_sync_service_server::{self, CovenantSyncServiceServer};
+use schakel_proto::federation::v1::exchange_service_server::{self, ExchangeServiceServer};
+use schakel_proto::federation::v1::witness_service_server;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Extensions, Status};
 
 use self::quota::{MESSAGES_PER_SECOND, Quotas, Use};
+use super::health::Services;
 use crate::desk::{Delivery, Receipt};
 use crate::peers::agreements::{Agreements, MAX_DOCUMENT_BYTES};
-use crate::peers::{Directory, Peer, Signer, caller};
+use crate::peers::{Directory, Incarnation, Peer, Signer, caller};
 use crate::tls::PeerInfo;
 use crate::wire::status::from_refusal;
 pub use witness::WitnessDoor;
@@ -58,6 +60,12 @@ pub trait Receive: Send + Sync + 'static {
     fn refused<'a>(&'a self, caller: &'a Caller, refusal: &'a Refusal) -> BoxFuture<'a, ()>;
 }
 
+/// What the health of this door names: messages are taken in by deciding on them.
+pub const SERVICES: Services = Services {
+    deciding: &[exchange_service_server::SERVICE_NAME],
+    showing: &[covenant_sync_service_server::SERVICE_NAME, witness_service_server::SERVICE_NAME],
+};
+
 /// The highest number a peer's messages have reached here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Highest {
@@ -72,8 +80,8 @@ pub struct Highest {
 pub struct Ports {
     /// This organisation.
     pub us: OrgId,
-    /// Raised at every restore.
-    pub incarnation: u64,
+    /// Which life of this gateway's data it is, now.
+    pub incarnation: Incarnation,
     /// What is known of peers.
     pub directory: Arc<dyn Directory>,
     /// Our signing key.

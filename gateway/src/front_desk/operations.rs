@@ -25,6 +25,8 @@ impl Front {
             let expired = agreements.held().records.for_new(&org, now).is_err();
             let state = match (&stopped, status.state) {
                 (Some(_), _) => PeerState::Stopped,
+                // Whatever else is wrong with it: this gateway lost data.
+                (None, State::PeerKnowsMore) => PeerState::KnowsMore,
                 (None, State::Waiting) => PeerState::Unreachable,
                 (None, _) if expired => PeerState::Expired,
                 (None, _) => PeerState::Open,

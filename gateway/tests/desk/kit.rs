@@ -244,7 +244,6 @@ impl Gateway {
             vault: Arc::clone(&vault),
             agreements: Arc::clone(&agreements),
             ids: Arc::new(Seeded { clock: clock.clone(), dice: Mutex::new(Dice::new(seed)) }),
-            incarnation: 1,
         });
         Self { me, desk: Arc::new(desk), store, vault, watched, memory, agreements, clock, folder, restarts }
     }
@@ -709,6 +708,11 @@ pub(crate) fn operation(act: OperateAct) -> Operation {
 
 pub(crate) fn actor(person: &str) -> Actor {
     Actor::parse(person, "KanarieMedewerker", "crisismedewerker").unwrap()
+}
+
+/// Who confirms what an operator says.
+pub(crate) fn colleague() -> Actor {
+    actor("local:o-2")
 }
 
 pub(crate) fn two() -> TwoPeople {
