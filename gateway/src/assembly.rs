@@ -6,6 +6,7 @@
 mod covenants;
 mod export;
 mod front;
+mod issuers;
 pub mod link;
 mod ports;
 mod serve;

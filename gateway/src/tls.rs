@@ -33,6 +33,7 @@ mod revocation;
 mod server;
 mod tap;
 mod trust;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub use revocation::{ListInfo, ListState, Revocation, RevocationFiles};
 pub use schakel_certs::identity::{ClientName, Identity, Subject};
 pub use server::{Admit, ClientAuth, ServerTls};
 pub use tap::Tap;
+pub use web::{check_trust, https};
 
 /// The protocol every connection must have agreed on.
 const ALPN_H2: &[u8] = b"h2";

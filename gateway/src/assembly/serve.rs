@@ -12,15 +12,17 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use super::front::Front;
+use super::issuers::Issuers;
 use super::link::Link;
-use super::trust::Parts;
+use super::trust::{IssuerFrom, Parts};
 use super::{Addresses, Listeners, StartError};
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::adapter_door::{AdapterStatus, Describer, Execute, Feed, Profile};
 use crate::config::{Config, FileDrop, LocalDoor};
 use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
-use crate::doors::caller::{Authentication, Issuer};
+use crate::doors::caller::Authentication;
+use crate::doors::caller::keys::Keys;
 use crate::doors::{Door, FrontDesk, admin, audit, care, health};
 use crate::peers::Directory;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
@@ -75,17 +77,19 @@ pub(super) async fn open(
     tasks: &mut JoinSet<()>,
     stop: &watch::Receiver<bool>,
 ) -> Result<(Addresses, Parts), StartError> {
-    let mut opener = Opener { config, source, stop, parts: Parts::default() };
+    let mut opener = Opener { config, source, stop, parts: Parts::default(), issuers: Issuers::new(&front.desk) };
     let federation = opener.federation(listeners.federation, link, tasks).await?;
     let care_authentication = opener.authentication("care", &config.care.issuers)?;
     let audit_authentication = opener.authentication("audit", config.audit_issuers())?;
+    let admin_authentication = opener.authentication("admin", &config.care.issuers)?;
+    let issuers = std::mem::replace(&mut opener.issuers, Issuers::new(&front.desk));
+    issuers.start(tasks, stop).await;
     let desk = || Arc::clone(front) as Arc<dyn FrontDesk>;
     let care_door = Door::new("care", desk(), care_authentication);
     let (_care_health, routes) = care::care_routes(&care_door).map_err(|error| StartError::part("reflection", error))?;
     let care = opener.local("care", &config.care, listeners.care, routes, tasks).await?;
     let (_audit_health, routes) = audit::audit_routes(&Door::new("audit", desk(), audit_authentication));
     let audit = opener.local("audit", &config.audit, listeners.audit, routes, tasks).await?;
-    let admin_authentication = opener.authentication("admin", &config.care.issuers)?;
     let (_admin_health, routes) = admin::admin_routes(&Door::new("admin", desk(), admin_authentication));
     let admin = opener.admin(listeners.admin, routes, tasks).await?;
     opener.parts.documents(&config.agreements.covenants, &config.agreements.records);
@@ -97,6 +101,8 @@ struct Opener<'a> {
     source: &'a Arc<dyn Source>,
     stop: &'a watch::Receiver<bool>,
     parts: Parts,
+    /// Those whose keys are fetched, until they are.
+    issuers: Issuers,
 }
 
 impl Opener<'_> {
@@ -185,14 +191,19 @@ impl Opener<'_> {
     fn authentication(&mut self, door: &str, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
         let (mut ready, mut all) = (Vec::with_capacity(issuers.len()), Vec::with_capacity(issuers.len()));
         for issuer in issuers {
-            let settings = issuer.settings();
-            ready.push(Issuer::load(&settings).map_err(|error| StartError::part("identity provider", error))?);
+            let settings = IssuerFrom { settings: issuer.settings(), fetched: self.fetched(issuer) };
+            ready.push(settings.load().map_err(|error| StartError::part("identity provider", error))?);
             all.push(settings);
         }
         let operators = self.config.admin.operators.clone();
         let authentication = Arc::new(Authentication::new(self.config.organization.clone(), ready, operators));
         self.parts.tokens(door, all, &authentication);
         Ok(authentication)
+    }
+
+    /// The keys of an issuer that publishes them at an address.
+    fn fetched(&mut self, issuer: &crate::config::Issuer) -> Option<Arc<Keys>> {
+        issuer.fetched().map(|settings| self.issuers.keys(settings, tls_clock(self.source)))
     }
 }
 

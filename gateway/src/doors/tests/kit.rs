@@ -165,6 +165,7 @@ impl Provider {
             algorithm: "ES256".to_owned(),
             jwks: "unused".into(),
             two_factor: vec!["mfa".to_owned()],
+            bound: false,
         }
     }
 
