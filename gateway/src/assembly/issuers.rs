@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::serve::until_stopped;
 use crate::config::FetchedKeys;
 use crate::desk::Desk;
 use crate::desk::issuer_keys::IssuerState;
 use crate::doors::caller;
 use crate::doors::caller::keys::{KeySet, Keys, MAX_JWKS_BYTES, Others};
 use crate::fetch::Fetch;
+use crate::supervisor::Supervisor;
 
 /// After a failure it is tried again this soon, or at the next refresh when that is sooner.
 const RETRY: Duration = Duration::from_secs(30);
@@ -51,13 +50,13 @@ impl Issuers {
     }
 
     /// Begins to keep them, and gives the first answers a little time.
-    pub(super) async fn start(self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
+    pub(super) async fn start(self, tasks: &mut Supervisor) {
         let mut first = Vec::new();
         for (settings, keys, fetch) in self.kept {
             let (tried, seen) = watch::channel(false);
             let keeper =
                 Keeper { settings, keys, fetch, desk: Arc::clone(&self.desk), asked: None, failures: 0, told: IssuerState::Reached };
-            tasks.spawn(until_stopped(stop.clone(), keeper.run(tried)));
+            tasks.spawn("keys of an issuer", keeper.run(tried));
             first.push(seen);
         }
         let all = async {
