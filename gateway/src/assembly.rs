@@ -5,6 +5,7 @@
 //! them.
 
 mod background;
+mod issuers;
 pub mod link;
 mod ports;
 mod serve;

@@ -17,6 +17,7 @@ mod draft;
 pub mod endings;
 mod handover;
 mod inbound;
+pub mod issuer_keys;
 mod known;
 mod operate;
 mod outcome;

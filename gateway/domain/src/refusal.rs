@@ -294,6 +294,9 @@ reasons! {
     ConfigurationRefused "CONFIGURATION_REFUSED" Invalid
         nl: "Nieuwe bestanden van deze gateway zijn geweigerd; de vorige blijven gelden.", "Lees in het logboek van het programma welk bestand en waarom, en herstel het.";
         en: "New files of this gateway are refused; the previous ones stay in force.", "Read in the program's log which file and why, and repair it.";
+    IssuerKeysUnavailable "ISSUER_KEYS_UNAVAILABLE" Unavailable
+        nl: "De sleutels van de uitgever van dit token zijn er niet, of te lang niet ververst.", "Laat de beheerder nagaan of de gateway de uitgever (`jwks_url`) bereikt; probeer het daarna opnieuw.";
+        en: "The keys of this token's issuer are not there, or were not refreshed for too long.", "Have the operator see whether the gateway reaches the issuer (`jwks_url`); then try again.";
     Internal "INTERNAL" Internal
         nl: "Er ging iets mis in de gateway.", "Probeer opnieuw; meld het aan de beheerder als het blijft.";
         en: "Something went wrong in the gateway.", "Try again; tell the operator if it persists.";

@@ -169,6 +169,7 @@ impl Provider {
             algorithm: "ES256".to_owned(),
             jwks: "unused".into(),
             two_factor: vec!["mfa".to_owned()],
+            bound: false,
         }
     }
 
