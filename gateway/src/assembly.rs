@@ -3,9 +3,6 @@
 //! Order matters at the start: store, agreements, overdue timers, log, and only then the doors. `ports` joins the desk to the link, `front`
 //! to the local doors.
 
-mod covenants;
-mod export;
-mod front;
 pub mod link;
 mod ports;
 mod serve;
@@ -32,12 +29,12 @@ use crate::config::{Config, StoreKind, keys};
 use crate::cosigner::{self, Cosigner};
 use crate::courier::{Courier, Dial, Heads};
 use crate::desk::{Desk, Parts, Source};
+use crate::front_desk::{Checks, Front};
 use crate::ledger::Ledger;
 use crate::store::{Store, StoreError, postgres, sqlite};
 use crate::vault::{FileKey, Vault};
 use crate::witness::Witness;
 
-use self::front::Front;
 use self::link::Link;
 pub use self::trust::Reload;
 use self::trust::Trust;
@@ -194,8 +191,10 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     let mut tasks = JoinSet::new();
     let adapters = file_drop(&config, &desk, &source)?;
     let trust: Arc<OnceLock<Arc<Trust>>> = Arc::default();
+    let shown = Arc::clone(&trust);
     let front = Arc::new(Front {
-        trust: Arc::clone(&trust),
+        certificate_ends: Arc::new(move || shown.get().map(|trust| trust.certificate_ends()).unwrap_or_default()),
+        checks: Checks::default(),
         desk: Arc::clone(&desk),
         ledger: Arc::clone(&ledger),
         courier: Arc::clone(&link.courier),
@@ -274,7 +273,11 @@ fn connect(config: &Config, desk: &Arc<Desk>, source: &Arc<dyn Source>) -> Resul
     let dial: Arc<dyn Dial> = Arc::new(dial);
     let heads = Arc::new(Heads { dial: Arc::clone(&dial), directory: Arc::clone(&directory) });
     let witness = Some(Arc::new(witness(config, desk, source)?));
-    Ok((Link { tls, witness, ..Link::new(desk, directory, source, signing, dial) }, heads))
+    let mut link = Link { tls, witness, ..Link::new(desk, directory, source, signing, dial) };
+    if let Some(messages) = config.limits.messages_per_second {
+        link.door = link.door.with_messages_per_second(messages);
+    }
+    Ok((link, heads))
 }
 
 /// Cosigns the heads of peers' logs.
@@ -316,6 +319,8 @@ fn background(
     let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { signer.run(sizes).await }));
     tasks.spawn(serve::until_stopped(stopped.clone(), link::outgoing(Arc::clone(desk), Arc::clone(courier))));
+    let comparer = Arc::clone(courier);
+    tasks.spawn(serve::until_stopped(stopped.clone(), link::documents(Arc::clone(desk), move |org| comparer.sync(org))));
     if let Some((_, door)) = adapters {
         let stop = stopped.clone();
         tasks.spawn(async move { door.run(serve::stopped(stop)).await });

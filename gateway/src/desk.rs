@@ -29,6 +29,7 @@ mod trace;
 mod views;
 mod void;
 
+pub use agreements::{Installed, Paper};
 pub use clock::Action;
 pub use erasure::ErasureRecord;
 pub use outcome::Delivered;
@@ -183,7 +184,7 @@ impl Desk {
         about: Option<(&'static str, String)>,
     ) -> Result<T, Refusal> {
         match outcome {
-            Err(refusal) if refusal.stage != Stage::Store || refusal.reason == Reason::Internal => {
+            Err(refusal) if refusal.stage != Stage::Store || is_fault(refusal.reason) => {
                 self.log_refusal(by, act, about, &refusal).await?;
                 Err(refusal)
             }
@@ -270,10 +271,19 @@ impl Desk {
     }
 
     async fn attempt(&self, caller: &Caller, command: &Command) -> Result<Reply, Stop> {
+        self.lies_within(command).await?;
         match command {
             Command::Read(read) => self.read(caller, read).await.map(fresh),
             Command::Care(write) => self.care(caller, write).await,
         }
+    }
+
+    /// A handover is named under its case; under another one it does not exist, like one that is not there at all.
+    async fn lies_within(&self, command: &Command) -> Result<(), Stop> {
+        let (Some(case), Some(("handover", id))) = (command.within(), command.about()) else { return Ok(()) };
+        let Some(record) = self.parts.store.record(HandoverRecord::KIND, &id).await? else { return Ok(()) };
+        let known: HandoverRecord = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
+        if known.case == case { Ok(()) } else { Err(Refusal::new(Stage::State, Reason::NotFound).into()) }
     }
 
     async fn care(&self, caller: &Caller, write: &Write<CareAct>) -> Result<Reply, Stop> {
@@ -349,6 +359,24 @@ impl Desk {
         Ok(Doc { id: record.id, version: record.version, clear, sealed })
     }
 
+    /// For a list, which shows what is in the clear: an item whose sealed part cannot be opened hides neither itself nor the others, and the
+    /// operator's log names it. Whoever asks for the item alone hears `UNREADABLE`.
+    async fn open_listed<T: Shape>(&self, record: crate::store::Record) -> Result<Doc<T>, Stop> {
+        match self.open_record(record.clone()).await {
+            Err(Stop::Refused(refusal)) if refusal.reason == Reason::Unreadable => {
+                tracing::warn!(kind = ?record.kind, id = %record.id, "shown in a list without its sealed part, which cannot be opened");
+                self.open_record(crate::store::Record { sealed: None, ..record }).await
+            }
+            opened => opened,
+        }
+    }
+
+    /// The part of a record that is not sealed, of one that something of ours names.
+    async fn clear_of<T: Shape>(&self, id: &str) -> Result<T, Stop> {
+        let record = self.parts.store.record(T::KIND, id).await?.ok_or_else(|| internal("finding a record of our own"))?;
+        serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))
+    }
+
     async fn seal(&self, key: ClientKeyId, plain: &[u8]) -> Result<Vec<u8>, Stop> {
         self.parts.vault.seal(key, PURPOSE, plain).await.map_err(|error| vault_stop(error, "sealing"))
     }
@@ -370,10 +398,19 @@ impl Desk {
 /// What sealed bytes are for, bound into the seal: what this program sealed for another purpose does not open as care content.
 pub(crate) const PURPOSE: &str = "schakel.record.v1";
 
+/// Whether it lies with us, and stays so until somebody acts.
+fn is_fault(reason: Reason) -> bool {
+    matches!(reason, Reason::Internal | Reason::Unreadable)
+}
+
 /// The vault's no: that of the store behind it is the store's, and may pass; any other is a fault of our own.
 fn vault_stop(error: VaultError, doing: &str) -> Stop {
     match error {
         VaultError::Store(error) => error.into(),
+        VaultError::UnknownKey(_) | VaultError::Sealed(_) => {
+            tracing::error!(error = %error, doing, "vault");
+            Refusal::new(Stage::Store, Reason::Unreadable).into()
+        }
         other => {
             tracing::error!(error = %other, doing, "vault");
             internal(doing)

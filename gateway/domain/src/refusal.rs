@@ -120,6 +120,9 @@ reasons! {
     CovenantDenied "COVENANT_DENIED" Denied
         nl: "Het convenant staat dit niet toe.", "Lees het genoemde artikel; bel bij nood de genoemde organisatie.";
         en: "The covenant does not allow this.", "Read the named clause; in an emergency call the named organisation.";
+    ClauseMismatch "CLAUSE_MISMATCH" Denied
+        nl: "Het convenant geeft dit, maar niet onder het artikel dat het bericht noemt.", "Vergelijk de convenanten; vraag opnieuw onder het juiste artikel.";
+        en: "The covenant gives this, but not under the clause that the message names.", "Compare the covenants; ask again under the right clause.";
     CovenantMissing "COVENANT_MISSING" Denied
         nl: "Er is geen geldend convenant met deze organisatie.", "Laat het convenant door alle partijen ondertekenen; bel intussen.";
         en: "No covenant with this organisation is in force.", "Have every party sign the covenant; telephone meanwhile.";
@@ -204,6 +207,9 @@ reasons! {
     StoreUnavailable "STORE_UNAVAILABLE" Unavailable
         nl: "De opslag is niet bereikbaar; er is niets veranderd.", "Bel; probeer het daarna opnieuw.";
         en: "The store cannot be reached; nothing was changed.", "Telephone; then try again.";
+    Unreadable "UNREADABLE" Internal
+        nl: "Deze gegevens zijn niet te openen: de sleutel ontbreekt of past niet, of ze zijn veranderd.", "Meld het aan de beheerder; bewaar database en sleutels zoals ze zijn.";
+        en: "This data cannot be opened: its key is missing or does not fit, or it was altered.", "Tell the operator; keep database and keys as they are.";
     StorageFull "STORAGE_FULL" Exhausted
         nl: "De schijf is vol: alleen lezen en aannemen kan nog.", "Maak ruimte vrij; bel voor nieuwe vragen.";
         en: "The disk is full: only reading and accepting still work.", "Free space; telephone for new questions.";
@@ -247,8 +253,8 @@ reasons! {
         nl: "De andere gateway weigert ons certificaat: onbekende uitgever.", "Zet de tussencertificaten bij het certificaat; vraag anders of de ander uw CA vertrouwt.";
         en: "The peer refuses our certificate: unknown issuer.", "Put the intermediates with the certificate; otherwise ask whether the peer trusts your CA.";
     OwnCertificateUnbound "OWN_CERTIFICATE_UNBOUND" Unavailable
-        nl: "De andere gateway weigert ons certificaat: niet van een partij, of niet in de partijgegevens die zij van ons heeft.", "Stuur uw nieuwste partijgegevens; gebruik tot dan het vorige certificaat.";
-        en: "The peer refuses our certificate: no party's, or not in the party record it holds of us.", "Send your newest party record; use the previous certificate until then.";
+        nl: "De andere gateway weigert ons certificaat: niet van een partij, of niet in de partijgegevens die zij van ons heeft.", "Gebruik het vorige certificaat tot uw nieuwste partijgegevens daar zijn; kan dat niet, laat dan een andere partij of haar beheerder ze installeren.";
+        en: "The peer refuses our certificate: no party's, or not in the party record it holds of us.", "Use the previous certificate until your newest party record is there; if that cannot be, have another party or its operator install it.";
     OwnCertificateUnknown "OWN_CERTIFICATE_UNKNOWN" Unavailable
         nl: "De andere gateway weigert ons certificaat: zij kan niet nagaan of het is ingetrokken.", "Bel haar beheerder: daar is een intrekkingslijst verlopen, of ontbreekt er een.";
         en: "The peer refuses our certificate: it cannot tell whether it was revoked.", "Call its operator: a revocation list has expired there, or is missing.";
@@ -265,8 +271,8 @@ reasons! {
         nl: "Wij weigeren het certificaat van de andere gateway: onbekende uitgever.", "Vraag die organisatie naar haar CA en tussencertificaten; vertrouw geen CA zonder overleg.";
         en: "We refuse the peer's certificate: unknown issuer.", "Ask that organisation for its CA and intermediates; trust no CA without asking.";
     PeerCertificateUnbound "PEER_CERTIFICATE_UNBOUND" Unavailable
-        nl: "Wij weigeren het certificaat van de andere gateway: niet dat van de verwachte organisatie.", "Vraag die organisatie haar nieuwste partijgegevens te sturen; bel bij twijfel.";
-        en: "We refuse the peer's certificate: not that of the organisation we expect.", "Ask that organisation to send its newest party record; when in doubt, call.";
+        nl: "Wij weigeren het certificaat van de andere gateway: niet dat van de verwachte organisatie.", "Vraag die organisatie naar haar nieuwste partijgegevens en installeer ze; bel bij twijfel.";
+        en: "We refuse the peer's certificate: not that of the organisation we expect.", "Ask that organisation for its newest party record and install it; when in doubt, call.";
     PeerCertificateUnusable "PEER_CERTIFICATE_UNUSABLE" Unavailable
         nl: "Wij weigeren het certificaat van de andere gateway: het voldoet niet.", "Bel die organisatie; `schakel certs check` zegt wat er niet klopt.";
         en: "We refuse the peer's certificate: it does not comply.", "Call that organisation; `schakel certs check` says what is wrong with it.";

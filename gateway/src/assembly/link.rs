@@ -136,3 +136,13 @@ pub async fn outgoing(desk: Arc<Desk>, courier: Arc<Courier>) {
         courier.wake(&peers);
     }
 }
+
+/// Has covenants and party records compared with every party as soon as something is new here, whoever brought it: a peer, an operator, a
+/// file, another replica. So a record that one gateway was given by hand reaches the others, though its owner cannot bring it itself.
+pub async fn documents(desk: Arc<Desk>, compare: impl Fn(&OrgId) + Send) {
+    let mut changes = desk.agreements().changes();
+    // An error means that the desk is gone.
+    while changes.changed().await.is_ok() {
+        desk.agreements().parties(desk.now()).iter().for_each(&compare);
+    }
+}

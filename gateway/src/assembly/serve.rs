@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 
-use super::front::Front;
 use super::link::Link;
 use super::trust::Parts;
 use super::{Addresses, Listeners, StartError};
@@ -22,6 +21,7 @@ use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
 use crate::doors::caller::{Authentication, Issuer};
 use crate::doors::{Door, FrontDesk, admin, audit, care, health};
+use crate::front_desk::Front;
 use crate::peers::Directory;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
 
@@ -53,13 +53,13 @@ pub(super) fn file_drop(
     desk: &Arc<Desk>,
     status: Arc<AdapterStatus>,
 ) -> Result<FileDropDoor, StartError> {
-    use crate::adapter_door::file_drop::Config as DropConfig;
+    use crate::adapter_door::file_drop::{Config as DropConfig, Whom};
     let mut settings = DropConfig::new(drop.folder.clone(), config.organization.clone(), &drop.client);
     settings.interval = Duration::try_from(drop.poll.duration()).unwrap_or(settings.interval);
+    let own = Arc::clone(desk);
+    settings.call = Whom::new(move || own.agreements().call(own.me()));
     let execute: Arc<dyn Execute> = Arc::clone(desk) as Arc<dyn Execute>;
-    let responsible =
-        schakel_domain::person::Actor { person: drop.person.clone(), name: drop.client.clone(), function: drop.function.clone() };
-    let profile = Profile { caller: settings.caller.clone(), responsible, content: drop.content };
+    let profile = Profile { caller: settings.caller.clone(), responsible: drop.responsible(), content: drop.content };
     let describer = Describer::new(Arc::clone(&execute), profile);
     FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer), status)
         .map_err(|error| StartError::part("file drop", error))
@@ -207,7 +207,8 @@ fn remove_old_socket(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether a peer's certificate is one of its party record. A party without a record may come in to bring one.
+/// Whether a peer's certificate is one of its party record. A key that no record binds does not come in at all: not even with the record
+/// that would bind it, which another party or our own operator brings.
 fn admit_peer(directory: &dyn Directory, identity: &schakel_certs::identity::Identity) -> Result<(), String> {
     let schakel_certs::identity::Subject::Organization(org) = &identity.subject else {
         return Err("not a gateway's certificate".to_owned());
@@ -257,6 +258,15 @@ fn report(served: Result<(), tonic::transport::Error>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_drop_acts_in_the_name_of_the_person_who_answers_for_it() {
+        let config = Config::parse(crate::config::EXAMPLE, Path::new("/etc/schakel")).unwrap();
+
+        let responsible = config.file_drop.unwrap().responsible();
+
+        assert_eq!((responsible.name.as_str(), responsible.function.as_str()), ("K. de Wit", "coördinator crisisdienst"));
+    }
 
     #[test]
     fn only_a_socket_makes_place_for_the_socket() {

@@ -101,19 +101,17 @@ impl wire::audit_service_server::AuditService for Service {
 
 #[tonic::async_trait]
 impl wire::verification_service_server::VerificationService for Service {
-    async fn verify_log(&self, request: Request<wire::VerifyLogRequest>) -> Result<Response<wire::VerifyLogResponse>, Status> {
-        let show = |answer| match answer {
-            LogAnswer::Verdict { ok, entries, first_bad, check, text_nl, text_en } => Ok(wire::VerifyLogResponse {
-                ok,
-                entries: log::number(entries),
-                first_bad_index: first_bad.map(log::number),
-                check,
-                text_nl,
-                text_en,
-            }),
-            _ => Err(another_answer()),
-        };
-        self.ask(Method::AuditVerifyLog, request, |_| Ok(LogAct::Verify), show).await
+    type VerifyLogStream = BoxStream<'static, Result<wire::VerifyLogResponse, Status>>;
+
+    async fn verify_log(&self, request: Request<wire::VerifyLogRequest>) -> Result<Response<Self::VerifyLogStream>, Status> {
+        let visit = self.door.enter(Method::AuditVerifyLog, &request).await?;
+        let steps = self.door.desk.check_log(&visit.identified.caller).await.map_err(|refusal| visit.status(&refusal))?;
+        let lang = visit.lang;
+        let answers = ReceiverStream::new(steps).map(move |step| match step {
+            Ok(step) => Ok(log::check_to_wire(step)),
+            Err(refusal) => Err(from_refusal(&refusal, lang)),
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn get_inclusion_proof(

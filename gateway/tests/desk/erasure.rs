@@ -11,8 +11,6 @@ use schakel_domain::view::{Answer, ErasureView, PeerAnswer};
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 /// A worker asks it.
 pub(crate) async fn ask_erasure(gateway: &Gateway, case: CaseId, ground: Ground) -> Result<(), Refusal> {
     let seen = Seen { id: case, version: gateway.case(case).await.version };

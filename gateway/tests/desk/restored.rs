@@ -6,8 +6,6 @@ use schakel_domain::view::{HandoverState, Standing};
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 #[tokio::test]
 async fn a_gateway_that_lacks_messages_of_its_own_decides_nothing_after_a_restart_either_until_an_operator_ends_it() {
     for sqlite in [false, true] {
