@@ -6,6 +6,7 @@
 mod covenants;
 mod export;
 mod front;
+mod gauges;
 pub mod link;
 mod ports;
 mod serve;
@@ -38,6 +39,7 @@ use crate::vault::{FileKey, Vault};
 use crate::witness::Witness;
 
 use self::front::Front;
+use self::gauges::Gauges;
 use self::link::Link;
 pub use self::trust::Reload;
 use self::trust::Trust;
@@ -206,6 +208,11 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     background(&mut tasks, &stopped, &desk, &ledger, &link.courier, adapters);
     let (asks, keeper) = (Arc::clone(&cosigner), Arc::clone(&trust));
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { asks.run().await }));
+    if config.telemetry.is_some() {
+        let (desk, courier, ledger) = (Arc::clone(&desk), Arc::clone(&link.courier), Arc::clone(&ledger));
+        let gauges = Gauges { desk, courier, ledger, cosigner: Arc::clone(&cosigner), trust: Arc::clone(&trust) };
+        tasks.spawn(serve::until_stopped(stopped.clone(), async move { gauges.keep().await }));
+    }
     tasks.spawn(serve::until_stopped(stopped.clone(), async move { keeper.keep().await }));
     link.courier.start().await?;
     Ok(Running { addresses, desk, ledger, cosigner, courier: link.courier, trust, stop, tasks, fatal: store })

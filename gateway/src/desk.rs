@@ -30,7 +30,7 @@ mod void;
 
 pub use clock::Action;
 pub use outcome::Delivered;
-pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
+pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape, Side as HandoverSide};
 pub use signals::Signals;
 
 use std::collections::BTreeSet;
@@ -45,6 +45,7 @@ use schakel_domain::command::{CareAct, Command, Write};
 use schakel_domain::id::{ClientKeyId, Hash, OrgId};
 use schakel_domain::message::Message;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
+use schakel_domain::traceparent::TraceParent;
 use schakel_domain::view::Answer;
 use uuid::Uuid;
 
@@ -107,6 +108,8 @@ pub struct Delivery {
     pub bytes: Vec<u8>,
     /// Encoded proof: `schakel.type.v1.MessageProof`.
     pub proof: Vec<u8>,
+    /// Where it stood in the sender's trace, as the sender says.
+    pub trace: Option<TraceParent>,
 }
 
 /// What became of a delivery. Returned only after the commit that holds it.

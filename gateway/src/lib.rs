@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod peers;
 pub mod source;
 pub mod store;
+pub mod telemetry;
 pub mod tls;
 pub mod vault;
 pub mod wire;

@@ -22,4 +22,5 @@ pub mod party_record;
 pub mod person;
 pub mod refusal;
 pub mod signature;
+pub mod traceparent;
 pub mod view;

@@ -23,6 +23,7 @@ use crate::desk::{Desk, Source};
 use crate::doors::caller::{Authentication, Issuer};
 use crate::doors::{Door, FrontDesk, admin, audit, care, health};
 use crate::peers::Directory;
+use crate::telemetry::calls::Calls;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
 
 /// Resolves when the gateway stops.
@@ -163,6 +164,7 @@ impl Opener<'_> {
             .map_err(|error| StartError::part("admin socket", error))?;
         let incoming = tls::accept_unix(listener, "admin", self.config.limits.accept());
         let serve = tls::http2_server(&self.config.limits.http2())
+            .layer(Calls::of("admin"))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, stopped(self.stop.clone()));
         tasks.spawn(async move { report(serve.await) });
@@ -175,8 +177,10 @@ impl Opener<'_> {
     }
 
     fn run(&self, listener: TcpListener, tls: Arc<ServerTls>, routes: Routes, tasks: &mut JoinSet<()>) {
+        let door = tls.door();
         let incoming = tls::accept(listener, tls, self.config.limits.accept());
         let serve = tls::http2_server(&self.config.limits.http2())
+            .layer(Calls::of(door))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, stopped(self.stop.clone()));
         tasks.spawn(async move { report(serve.await) });

@@ -589,7 +589,7 @@ impl Region {
     /// Brings a letter and tells nobody.
     pub(crate) async fn bring(&self, letter: &Letter) -> Verdict {
         let delivery =
-            Delivery { number: letter.number, message: federation::decode(&letter.bytes), bytes: letter.bytes.clone(), proof: proof() };
+            Delivery { number: letter.number, message: federation::decode(&letter.bytes), bytes: letter.bytes.clone(), proof: proof(), trace: None };
         self.gateways[&letter.to].desk.receive(&peer(&letter.from), vec![delivery]).await.remove(0).verdict
     }
 

@@ -14,7 +14,7 @@ const HELP: &str = "ambulante-spoedhulp";
 
 fn delivery(letter: &Letter) -> Delivery {
     let message = federation::decode(&letter.bytes);
-    Delivery { number: letter.number, message, bytes: letter.bytes.clone(), proof: b"proof".to_vec() }
+    Delivery { number: letter.number, message, bytes: letter.bytes.clone(), proof: b"proof".to_vec(), trace: None }
 }
 
 fn changed(letter: &Letter, change: impl FnOnce(&mut Message)) -> Letter {
