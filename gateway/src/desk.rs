@@ -98,7 +98,7 @@ pub struct Reply {
 }
 
 /// A message from a peer whose certificate, batch signature and sender were checked by the federation door.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// Position in everything this peer sent us.
     pub number: u64,
@@ -379,3 +379,5 @@ fn vault_stop(error: VaultError, doing: &str) -> Stop {
 fn fresh(answer: Answer) -> Reply {
     Reply { answer, replayed: false }
 }
+
+schakel_domain::shows_its_name!(Delivery);

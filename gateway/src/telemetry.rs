@@ -25,7 +25,7 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, 
 use tonic::transport::{Channel, Endpoint};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::config::Telemetry as Settings;
 use crate::tls::{LocalFiles, channel_local, system_clock};
@@ -78,7 +78,9 @@ pub fn start(settings: Option<&Settings>, organization: &str, gateway: &str) -> 
         .with_tracked_inactivity(false)
         .with_filter(levels::spans());
     let lines = OpenTelemetryTracingBridge::new(&sending.logs).with_filter(levels::sent());
-    let _kept = Registry::default().with(spans).with(local).with(lines).try_init();
+    // The spans first: whoever comes after them knows the trace.
+    let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![spans.boxed(), local.boxed(), lines.boxed()];
+    let _kept = Registry::default().with(layers).try_init();
     Ok(Telemetry { sending: Some(sending) })
 }
 

@@ -20,6 +20,7 @@ pub mod message;
 pub mod municipality;
 pub mod party_record;
 pub mod person;
+pub mod personal;
 pub mod refusal;
 pub mod signature;
 pub mod traceparent;

@@ -138,7 +138,7 @@ pub struct Facts {
 }
 
 /// A handover.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HandoverView {
     /// Id.
     pub id: OfferId,
@@ -222,7 +222,7 @@ pub enum ConsultationState {
 }
 
 /// One candidate, at the requester.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CandidateView {
     /// Organisation.
     pub organization: OrgId,
@@ -245,7 +245,7 @@ pub struct CandidateView {
 }
 
 /// A consultation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConsultationView {
     /// Id.
     pub id: ConsultationId,
@@ -619,3 +619,5 @@ pub enum AgreementAnswer {
         is_new: bool,
     },
 }
+
+crate::shows_its_name!(HandoverView, CandidateView, ConsultationView);

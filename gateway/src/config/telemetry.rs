@@ -73,7 +73,10 @@ impl Telemetry {
             self.place().is_ok(),
             "telemetry.endpoint",
             ("is geen adres van een collector.", "is not the address of a collector."),
-            ("Schrijf https://host:poort; http:// kan alleen naar 127.0.0.1 of ::1.", "Write https://host:port; http:// only to 127.0.0.1 or ::1."),
+            (
+                "Schrijf https://host:poort; http:// kan alleen naar 127.0.0.1 of ::1.",
+                "Write https://host:port; http:// only to 127.0.0.1 or ::1.",
+            ),
         );
         unless(
             self.endpoint.starts_with("https://") == self.trust.is_some(),

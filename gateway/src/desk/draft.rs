@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 use super::Desk;
 use super::record::{Doc, Links, Shape};
 use crate::store::{
-    Commit, Committed, Expect, Kind, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, StoreError, Store, Timer, TimerChange,
+    Commit, Committed, Expect, Kind, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, Store, StoreError, Timer, TimerChange,
 };
 use crate::telemetry::{context, metrics, spans};
 

@@ -286,7 +286,8 @@ fn check_unique(commit: &Commit) -> Result<(), StoreError> {
 }
 
 fn items(commit: &Commit) -> usize {
-    let Commit { expect, put, replay, received, send, outbox, skip, entries, events, timers, keys, at: _, from_reserve: _ } = commit;
+    let Commit { expect, put, replay, received, send, outbox, skip, entries, events, timers, keys, at: _, from_reserve: _, trace: _ } =
+        commit;
     expect.len()
         + put.len()
         + usize::from(replay.is_some())

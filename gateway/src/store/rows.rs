@@ -67,8 +67,24 @@ pub(super) fn inbox(row: InboxCols) -> Result<InboxRow, StoreError> {
     })
 }
 
-pub(super) type OutboxCols =
-    (String, i64, String, String, i64, String, Vec<u8>, Vec<u8>, i64, String, i64, Option<String>, Option<Vec<u8>>, i64, i64, Option<String>);
+pub(super) type OutboxCols = (
+    String,
+    i64,
+    String,
+    String,
+    i64,
+    String,
+    Vec<u8>,
+    Vec<u8>,
+    i64,
+    String,
+    i64,
+    Option<String>,
+    Option<Vec<u8>>,
+    i64,
+    i64,
+    Option<String>,
+);
 
 pub(super) fn outbox(row: OutboxCols) -> Result<OutboxRow, StoreError> {
     let (peer, number, message, thread, seq, kind, digest, sealed, of_kind, of_id, state, reason, proof, queued, changed, trace) = row;

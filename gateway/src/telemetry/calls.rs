@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
-use schakel_proto::Method;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
 use super::{context, metrics, spans};
+use crate::doors::methods;
 use crate::wire::status::to_refusal;
 
 /// What is said of a call of a method that is not ours, such as health or reflection: names of strangers are without number.
@@ -84,8 +84,7 @@ where
 
 /// The name of one of our methods, `schakel.care.v1.CaseService/GetCase`.
 fn named(path: &str) -> &'static str {
-    let ours = Method::ALL.iter().map(|method| method.path()).find(|known| *known == path);
-    ours.map_or(OTHER, |path| path.trim_start_matches('/'))
+    methods::of_path(path).map_or(OTHER, |method| method.path().trim_start_matches('/'))
 }
 
 /// The status in the headers of an answer, where every refusal stands; a status that follows a stream of answers is not known yet.

@@ -62,7 +62,8 @@ pub fn receive(peer: &OrgId, kind: &str, number: u64, sent: Option<TraceParent>)
 /// One notice to a system of our own; it goes on where the act stood that it tells of.
 #[must_use]
 pub fn notice(kind: &str, made: Option<TraceParent>) -> Span {
-    let span = tracing::info_span!(target: SPANS, parent: None, "notice", otel.kind = "producer", schakel.event.kind = kind, trace_id = Empty);
+    let span =
+        tracing::info_span!(target: SPANS, parent: None, "notice", otel.kind = "producer", schakel.event.kind = kind, trace_id = Empty);
     follow(&span, made);
     span
 }

@@ -180,7 +180,8 @@ async fn what_goes_wrong(first: &Node, case: &care::Case) -> Vec<String> {
 
 /// Files that are refused by the door for adapters.
 async fn what_is_dropped(first: &Node) {
-    let command = serde_json::json!({ "open-case": { "dossier": { "identity": { "family_name": "KanarieAchternaam", "bsn": 999_990_019 } } } });
+    let command =
+        serde_json::json!({ "open-case": { "dossier": { "identity": { "family_name": "KanarieAchternaam", "bsn": 999_990_019 } } } });
     let answer = first.client.drop_file("canary", &command).await.unwrap();
     assert!(!answer.to_string().contains("Kanarie"), "{answer}");
 }

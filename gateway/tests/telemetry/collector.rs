@@ -80,7 +80,8 @@ impl Collector {
     /// Body and trace of each log line.
     pub(crate) fn lines(&self) -> Vec<(String, String)> {
         let resources = self.said("logs");
-        let records = resources.iter().flat_map(|said| list(said, "resourceLogs")).flat_map(|one| list(&one, "scopeLogs").collect::<Vec<_>>());
+        let records =
+            resources.iter().flat_map(|said| list(said, "resourceLogs")).flat_map(|one| list(&one, "scopeLogs").collect::<Vec<_>>());
         let records = records.flat_map(|scope| list(&scope, "logRecords").collect::<Vec<_>>());
         records.map(|line| (line["body"]["stringValue"].as_str().unwrap_or_default().to_owned(), hex(&line["traceId"]))).collect()
     }
@@ -88,7 +89,8 @@ impl Collector {
     /// Names of the metrics.
     pub(crate) fn metrics(&self) -> std::collections::BTreeSet<String> {
         let said = self.said("metrics");
-        let scopes = said.iter().flat_map(|said| list(said, "resourceMetrics")).flat_map(|one| list(&one, "scopeMetrics").collect::<Vec<_>>());
+        let scopes =
+            said.iter().flat_map(|said| list(said, "resourceMetrics")).flat_map(|one| list(&one, "scopeMetrics").collect::<Vec<_>>());
         scopes.flat_map(|scope| list(&scope, "metrics").collect::<Vec<_>>()).map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     }
 }

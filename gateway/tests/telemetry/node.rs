@@ -65,7 +65,9 @@ impl Pair {
 /// Adds the section on telemetry to a configuration.
 fn tell(config: &Path, endpoint: &str) {
     let mut text = std::fs::read_to_string(config).unwrap();
-    text.push_str(&format!("\n[telemetry]\nendpoint = \"{endpoint}\"\n\n[telemetry.resource]\n\"deployment.environment.name\" = \"test\"\n"));
+    text.push_str(&format!(
+        "\n[telemetry]\nendpoint = \"{endpoint}\"\n\n[telemetry.resource]\n\"deployment.environment.name\" = \"test\"\n"
+    ));
     std::fs::write(config, text).unwrap();
 }
 

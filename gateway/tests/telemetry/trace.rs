@@ -25,7 +25,8 @@ async fn one_trace_goes_from_the_care_door_through_the_outbox_and_a_restart_to_t
     pair.first.start();
     pair.second.start();
     pair.second.until("the offer", async || pair.second.handover(&name).await).await;
-    let arrived = async || pair.first.handover(&name).await.filter(|one| one.facts.as_ref().is_some_and(|facts| facts.delivered_time.is_some()));
+    let arrived =
+        async || pair.first.handover(&name).await.filter(|one| one.facts.as_ref().is_some_and(|facts| facts.delivered_time.is_some()));
     pair.first.until("that it arrived", arrived).await;
     pair.first.stop();
     pair.second.stop();

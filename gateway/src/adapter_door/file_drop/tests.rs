@@ -217,7 +217,7 @@ fn responsibility() -> Responsibility {
 
 fn handover_view(full: bool, from: &str, received: Option<&str>) -> HandoverView {
     let case: CaseId = CASE.parse().unwrap();
-    let dossier = schakel_domain::dossier::Dossier { situation: "Weggelopen.".to_owned(), ..Default::default() };
+    let dossier = schakel_domain::dossier::Dossier { situation: "Weggelopen.".into(), ..Default::default() };
     HandoverView {
         id: HANDOVER.parse().unwrap(),
         case,

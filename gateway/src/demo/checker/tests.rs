@@ -103,7 +103,16 @@ fn carried(from: &mut Side, to: &mut Side, kind: &str, second: i64) {
     let state = OutboxState::Delivered;
     from.notes(second, &to.org, None);
     to.notes(second, &from.org, Some(content(kind)));
-    from.sent.push(OutboxRow { number: seq, message: row, state, reason: None, proof: None, queued: at(second), changed: at(second), trace: None });
+    from.sent.push(OutboxRow {
+        number: seq,
+        message: row,
+        state,
+        reason: None,
+        proof: None,
+        queued: at(second),
+        changed: at(second),
+        trace: None,
+    });
     to.received.push(InboxRow {
         peer: from.org.clone(),
         message: id,

@@ -436,7 +436,8 @@ async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), 
 
 async fn write_log(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static ENTRY: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO entry (idx, bytes, leaf, salts, case_id) SELECT * FROM", 5, ""));
-    static EVENT: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO event (seq, kind, resource, state, at, trace) SELECT * FROM", 6, ""));
+    static EVENT: LazyLock<Rows> =
+        LazyLock::new(|| Rows::new("INSERT INTO event (seq, kind, resource, state, at, trace) SELECT * FROM", 6, ""));
 
     ENTRY
         .run(script, &plan.entries, |values, (index, e)| {
