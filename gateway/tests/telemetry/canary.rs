@@ -2,7 +2,7 @@
 //! plain or encoded, whatever goes right or wrong.
 
 use schakel::demo::client::by;
-use schakel::store::{Store, sqlite};
+use schakel::store::sqlite;
 use schakel_proto::care::v1 as care;
 use schakel_proto::r#type::v1 as words;
 

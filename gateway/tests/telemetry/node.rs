@@ -22,7 +22,7 @@ const STOP: Duration = Duration::from_secs(30);
 pub(crate) struct Pair {
     pub(crate) first: Node,
     pub(crate) second: Node,
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
 }
 
 /// One gateway.
@@ -58,7 +58,7 @@ impl Pair {
             endpoint.inspect(|endpoint| tell(&home.config, endpoint));
             Node { home, client, person, log, child: None }
         };
-        Self { first: node("sez"), second: node("propersona"), folder }
+        Self { first: node("sez"), second: node("propersona"), _folder: folder }
     }
 }
 
