@@ -281,7 +281,11 @@ fn connect(config: &Config, desk: &Arc<Desk>, source: &Arc<dyn Source>) -> Resul
     let dial: Arc<dyn Dial> = Arc::new(dial);
     let heads = Arc::new(Heads { dial: Arc::clone(&dial), directory: Arc::clone(&directory) });
     let witness = Some(Arc::new(witness(config, desk, source)?));
-    Ok((Link { tls, witness, ..Link::new(desk, directory, source, signing, dial) }, heads))
+    let mut link = Link { tls, witness, ..Link::new(desk, directory, source, signing, dial) };
+    if let Some(messages) = config.limits.messages_per_second {
+        link.door = link.door.with_messages_per_second(messages);
+    }
+    Ok((link, heads))
 }
 
 /// Cosigns the heads of peers' logs.

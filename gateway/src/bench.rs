@@ -39,6 +39,8 @@ use measure::{Load, Sample};
 pub const LEVELS: [usize; 3] = [1, 16, 128];
 /// Calls on one HTTP/2 connection: more than callers, so that the protocol's own limit is never what is measured.
 const STREAMS: u32 = 256;
+/// Messages a peer may send each second while it is measured: the gateway's default would be what is measured.
+const MESSAGES_PER_SECOND: u32 = 100_000;
 /// Characters of the question that travels: with ids, covenant and purpose about 1.5 kB.
 const QUESTION: usize = 1_290;
 

@@ -270,7 +270,7 @@ pub struct FileDrop {
     pub poll: Period,
 }
 
-/// Bounds on connections, the same at every door.
+/// Bounds on connections, the same at every door, and on what a peer sends.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -295,6 +295,9 @@ pub struct Limits {
     /// After this time a client is asked to connect anew.
     #[serde(default)]
     pub connection_age: Option<Period>,
+    /// Messages that one peer may send each second; ten times as many may come at once.
+    #[serde(default)]
+    pub messages_per_second: Option<u32>,
 }
 
 /// What is done with revocation lists.

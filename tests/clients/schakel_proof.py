@@ -149,7 +149,9 @@ def check_message(proven, message, records):
     check_statement(proof, "batch", message.sender, message.receiver, proof.number.to_bytes(8, "big") + digest, key)
     if proof.HasField("answer"):
         answer = proof.answer
-        record = f"{proof.number}\n{digest.hex()}\n{answer.outcome}\n{answer.reason}\n{answer.detail}".encode()
+        lines = [str(proof.number), digest.hex(), answer.outcome, answer.reason, answer.detail]
+        # The leaf hash of the receiver's own entry, where it states one.
+        record = "\n".join(lines + ([answer.leaf_hash.hex()] if answer.leaf_hash else [])).encode()
         key = signing_key(records[message.receiver], answer.key_id, at)
         check_statement(answer, "acknowledgement", message.receiver, message.sender, record, key)
 

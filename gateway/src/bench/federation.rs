@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::measure::{Load, Sample};
-use super::{Order, Part, STREAMS, Said, Setup, Side};
+use super::{MESSAGES_PER_SECOND, Order, Part, STREAMS, Said, Setup, Side};
 use crate::bounded;
 use crate::config::MAX_CONFIG_BYTES;
 use crate::demo::scenario::Scenario;
@@ -94,13 +94,15 @@ fn free_address() -> Result<SocketAddr, anyhow::Error> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
-/// A gateway as an organisation would run it, without the folder that the demo's record system uses, and with room for all callers on one
-/// connection.
+/// A gateway as an organisation would run it, without the folder that the demo's record system uses, with room for all callers on one
+/// connection, and with no bound on what its peer sends that this machine could reach.
 pub(super) fn configure(path: &Path, url_file: Option<&PathBuf>) -> Result<(), anyhow::Error> {
     let mut config: toml::Table = bounded::read_text(path, MAX_CONFIG_BYTES)?.parse()?;
     config.remove("file_drop");
     config.remove("store");
-    config.insert("limits".to_owned(), toml::Table::from_iter([("streams".to_owned(), i64::from(STREAMS).into())]).into());
+    let limits = [("streams", STREAMS), ("messages_per_second", MESSAGES_PER_SECOND)];
+    let limits: toml::Table = limits.into_iter().map(|(key, value)| (key.to_owned(), i64::from(value).into())).collect();
+    config.insert("limits".to_owned(), limits.into());
     if let Some(file) = url_file {
         let store = [("kind", "postgres".to_owned()), ("url_file", file.display().to_string())];
         let store: toml::Table = store.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();

@@ -243,6 +243,7 @@ impl Found<'_> {
             ("limits.connections_per_source", limits.connections_per_source),
             ("limits.handshakes", limits.handshakes),
             ("limits.streams", limits.streams.map(|count| count as usize)),
+            ("limits.messages_per_second", limits.messages_per_second.map(|count| count as usize)),
         ];
         for (path, count) in counts {
             self.at_most(path, count, (Some(1), "1", "100000", MAX_BOUND));

@@ -27,7 +27,7 @@ use schakel_proto::federation::v1::exchange_service_server::ExchangeServiceServe
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Extensions, Status};
 
-use self::quota::{Quotas, Use};
+use self::quota::{MESSAGES_PER_SECOND, Quotas, Use};
 use crate::desk::{Delivery, Receipt};
 use crate::peers::agreements::{Agreements, MAX_DOCUMENT_BYTES};
 use crate::peers::{Directory, Peer, Signer, caller};
@@ -112,7 +112,13 @@ impl FederationDoor {
     /// A door with these neighbours.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self { ports: Arc::new(ports), places: Arc::default(), quotas: Arc::default() }
+        Self { ports: Arc::new(ports), places: Arc::default(), quotas: Arc::new(Quotas::new(MESSAGES_PER_SECOND)) }
+    }
+
+    /// The door with another bound on what one peer may send each second; ten times as much may come at once.
+    #[must_use]
+    pub fn with_messages_per_second(self, messages: u32) -> Self {
+        Self { quotas: Arc::new(Quotas::new(messages)), ..self }
     }
 
     /// The service that takes messages.

@@ -123,7 +123,10 @@ function checkMessage(proven, message, records) {
   checkStatement(proof, "batch", message.sender, message.receiver, Buffer.concat([number, digest]), key);
   if (proof.answer) {
     const { answer } = proof;
-    const record = [proof.number, digest.toString("hex"), answer.outcome, answer.reason, answer.detail].join("\n");
+    const lines = [proof.number, digest.toString("hex"), answer.outcome, answer.reason, answer.detail];
+    // The leaf hash of the receiver's own entry, where it states one.
+    if (answer.leaf_hash?.length) lines.push(Buffer.from(answer.leaf_hash).toString("hex"));
+    const record = lines.join("\n");
     const key = signingKey(records.get(message.receiver), answer.key_id, at);
     checkStatement(answer, "acknowledgement", message.receiver, message.sender, record, key);
   }
