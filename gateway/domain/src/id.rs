@@ -74,13 +74,10 @@ impl FromStr for OrgId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let fail = |problem: String| InvalidId { what: "organization id", problem };
-        let (scheme, number) = text
-            .split_once(':')
-            .ok_or_else(|| fail("no scheme; write ura:, oin:, kvk: or agb: before the number".to_owned()))?;
-        let row = Scheme::ALL
-            .iter()
-            .find(|row| row.1 == scheme)
-            .ok_or_else(|| fail("not a scheme; use ura, oin, kvk or agb".to_owned()))?;
+        let (scheme, number) =
+            text.split_once(':').ok_or_else(|| fail("no scheme; write ura:, oin:, kvk: or agb: before the number".to_owned()))?;
+        let row =
+            Scheme::ALL.iter().find(|row| row.1 == scheme).ok_or_else(|| fail("not a scheme; use ura, oin, kvk or agb".to_owned()))?;
         if number.len() != row.2 || !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(fail(format!("a {} number has {} digits", row.1, row.2)));
         }

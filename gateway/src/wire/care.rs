@@ -180,7 +180,8 @@ pub(crate) fn needed(fields: &mut Fields, names: &[String]) -> Option<BTreeSet<F
     let mut read = |(at, name): (usize, &String)| {
         let parsed = name.parse::<Field>();
         // What was sent is not repeated: it may be anything.
-        let expected = |near: Option<&str>| format!("expected a field name of the covenant, such as {}", near.unwrap_or("identity.address"));
+        let expected =
+            |near: Option<&str>| format!("expected a field name of the covenant, such as {}", near.unwrap_or("identity.address"));
         parsed.map_err(|unknown| fields.wrong(&format!("needed_fields[{at}]"), expected(unknown.hint))).ok()
     };
     let read: Vec<_> = names.iter().enumerate().map(&mut read).collect();
