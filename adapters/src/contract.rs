@@ -256,7 +256,7 @@ fn full_identity() -> Identity {
     Identity {
         family_name: Some("Testpersoon".into()),
         given_names: Some("Noor".into()),
-        birth_date: Some(known("2014-02-28").into()),
+        birth_date: Some(known::<jiff::civil::Date>("2014-02-28").into()),
         sex: Some("female".into()),
         bsn: Bsn::parse("999900006").ok(),
         postal_code: Some("6811AB".into()),

@@ -159,7 +159,7 @@ async fn what_a_hidden_address_and_a_dangerous_parent_protect_travels_only_when_
 #[tokio::test]
 async fn consent_follows_the_ages_twelve_and_sixteen() {
     let region = Region::new(&[SEZ]);
-    let consented = |born, by: &[ConsentBy]| {
+    let consented = |born: jiff::civil::Date, by: &[ConsentBy]| {
         let mut dossier = dossier();
         dossier.identity.birth_date = Some(born.into());
         dossier.legal.as_mut().unwrap().consent = Consent::Given { by: by.to_vec(), on: date(2026, 11, 21) };
