@@ -7,6 +7,7 @@ pub mod check;
 pub mod keys;
 mod problem;
 mod shape;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use schakel_domain::person::{Actor, PersonId};
 use serde::Deserialize;
 
 pub use problem::{Problem, Severity};
+pub use telemetry::Telemetry;
 
 use crate::bounded;
 use crate::doors::caller::IssuerConfig;
@@ -92,6 +94,9 @@ pub struct Config {
     /// When somebody is warned.
     #[serde(default)]
     pub alarms: Alarms,
+    /// Where traces, metrics and log lines go for operators; without it, nowhere.
+    #[serde(default)]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The natural person who answers for what the gateway does by itself (NEN 7513 7.3.6).
@@ -423,6 +428,7 @@ impl Config {
         let mut paths: Vec<&mut PathBuf> = vec![&mut self.data, &mut keys.vault, &mut keys.signing, &mut keys.log];
         paths.extend(&mut keys.root);
         paths.extend([&mut self.store.path, &mut self.store.url_file].into_iter().flatten());
+        paths.extend(self.telemetry.iter_mut().flat_map(Telemetry::paths));
         paths.extend(self.agreements.covenants.iter_mut().chain(&mut self.agreements.records));
         let FederationDoor { certificate, key, trust, crls, .. } = &mut self.federation;
         paths.extend([certificate, key, trust].into_iter().chain(crls));

@@ -34,7 +34,7 @@ pub use agreements::{Installed, Paper};
 pub use clock::Action;
 pub use erasure::ErasureRecord;
 pub use outcome::Delivered;
-pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
+pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape, Side as HandoverSide};
 pub use recovery::Halted;
 pub use signals::Signals;
 
@@ -50,6 +50,7 @@ use schakel_domain::command::{CareAct, Command, Write};
 use schakel_domain::id::{ClientKeyId, Hash, OrgId};
 use schakel_domain::message::Message;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
+use schakel_domain::traceparent::TraceParent;
 use schakel_domain::view::Answer;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -102,7 +103,7 @@ pub struct Reply {
 }
 
 /// A message from a peer whose certificate, batch signature and sender were checked by the federation door.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// Position in everything this peer sent us.
     pub number: u64,
@@ -112,6 +113,8 @@ pub struct Delivery {
     pub bytes: Vec<u8>,
     /// Encoded proof: `schakel.type.v1.MessageProof`.
     pub proof: Vec<u8>,
+    /// Where it stood in the sender's trace, as the sender says.
+    pub trace: Option<TraceParent>,
 }
 
 /// What became of a delivery. Returned only after the commit that holds it.
@@ -431,3 +434,5 @@ fn vault_stop(error: VaultError, doing: &str) -> Stop {
 fn fresh(answer: Answer) -> Reply {
     Reply { answer, replayed: false }
 }
+
+schakel_domain::shows_its_name!(Delivery);

@@ -22,6 +22,7 @@ pub mod peers;
 pub mod source;
 pub mod store;
 pub mod supervisor;
+pub mod telemetry;
 pub mod tls;
 pub mod vault;
 pub mod wire;

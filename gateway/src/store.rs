@@ -24,6 +24,7 @@ pub mod sqlite;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
+use schakel_domain::traceparent::TraceParent;
 
 /// What kind of thing a record is. Kinds never mix: an id is unique within its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -193,6 +194,8 @@ pub struct OutboxRow {
     pub queued: Timestamp,
     /// When its state last changed.
     pub changed: Timestamp,
+    /// The act that put it here, when that was traced.
+    pub trace: Option<TraceParent>,
 }
 
 /// A change of an outgoing message's state.
@@ -261,6 +264,8 @@ pub struct EventRow {
     pub event: NewEvent,
     /// When.
     pub at: Timestamp,
+    /// The act that told it, when that was traced.
+    pub trace: Option<TraceParent>,
 }
 
 /// A timer: a row that fires once, also when its moment passed while we were down.
@@ -369,6 +374,8 @@ pub struct Commit {
     pub erase: Vec<Erase>,
     /// May be written from the reserve when the disk is full: reading a case and accepting, nothing else.
     pub from_reserve: bool,
+    /// Where it stands in a trace; kept beside its messages and events.
+    pub trace: Option<TraceParent>,
 }
 
 /// Where a commit ended up.

@@ -48,7 +48,7 @@ pub enum Command {
 }
 
 /// Writes of care.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum CareAct {
     /// Opens a case; we lead.
     OpenCase {
@@ -186,7 +186,7 @@ pub enum CareAct {
 }
 
 /// A question for expertise.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Ask {
     /// About whom.
     pub about: About,
@@ -659,3 +659,12 @@ impl AgreementAct {
         }
     }
 }
+
+/// Which one it is, and nothing of what is said in it.
+impl std::fmt::Debug for CareAct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.act().name())
+    }
+}
+
+crate::shows_its_name!(Ask);

@@ -21,6 +21,8 @@ pub mod message;
 pub mod municipality;
 pub mod party_record;
 pub mod person;
+pub mod personal;
 pub mod refusal;
 pub mod signature;
+pub mod traceparent;
 pub mod view;

@@ -202,7 +202,7 @@ pub struct Facts {
 }
 
 /// A handover.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HandoverView {
     /// Id.
     pub id: OfferId,
@@ -286,7 +286,7 @@ pub enum ConsultationState {
 }
 
 /// One candidate, at the requester.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CandidateView {
     /// Organisation.
     pub organization: OrgId,
@@ -309,7 +309,7 @@ pub struct CandidateView {
 }
 
 /// A consultation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConsultationView {
     /// Id.
     pub id: ConsultationId,
@@ -698,3 +698,5 @@ pub enum AgreementAnswer {
         is_new: bool,
     },
 }
+
+crate::shows_its_name!(HandoverView, CandidateView, ConsultationView);

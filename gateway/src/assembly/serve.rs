@@ -28,6 +28,7 @@ use crate::doors::{Door, FrontDesk, admin, audit, care, federation, health};
 use crate::front_desk::Front;
 use crate::peers::Directory;
 use crate::supervisor::Supervisor;
+use crate::telemetry::calls::Calls;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, PeerStream, ServerTls};
 
 /// Our end of connections to peers.
@@ -205,6 +206,7 @@ impl Opener<'_> {
             Poll::Ready(None)
         });
         let serve = tls::http2_server(&self.config.limits.http2())
+            .layer(Calls::of(door.trim_end_matches(" door")))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming.chain(ended), tasks.stopped());
         tasks.spawn_finishing(door, async move { report(serve.await) });

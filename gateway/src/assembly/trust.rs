@@ -278,6 +278,21 @@ impl Trust {
         ends
     }
 
+    /// When the first certificate of each organisation's chain ends, ours included.
+    pub(super) fn first_ends(&self) -> BTreeMap<OrgId, Timestamp> {
+        let mut ends: BTreeMap<OrgId, Timestamp> = BTreeMap::new();
+        for ending in self.endings().into_iter().filter(|ending| matches!(ending.what, Ends::Certificate(_))) {
+            let first = ends.entry(ending.org).or_insert(ending.ends);
+            *first = ending.ends.min(*first);
+        }
+        ends
+    }
+
+    /// Connections that are open at each door and showed a certificate.
+    pub(super) fn connections(&self) -> Vec<(String, usize)> {
+        self.sides().map(|(door, server, _)| (door.to_owned(), server.connections())).collect()
+    }
+
     /// One line per source, kind and minute that is over: before a caller is known, that takes the place of a log entry.
     fn tell_failures(&self) {
         let minute = self.desk.now().as_second().div_euclid(60);

@@ -60,6 +60,7 @@ pub(super) fn values(config: &Config) -> Vec<Problem> {
     found.admin();
     found.bounds();
     found.addresses();
+    found.problems.extend(config.telemetry.iter().flat_map(super::Telemetry::problems));
     found.problems
 }
 

@@ -136,7 +136,7 @@ pub struct CaseSealed {
 }
 
 /// What people said when they closed, reclaimed or resolved a case, or freed a reserved place: the reason, and the call they record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseNote {
     /// `closed`, `reclaimed`, `resolved` or `released`.
     pub what: String,
@@ -334,7 +334,7 @@ impl Shape for HandoverRecord {
 }
 
 /// Sealed part of a handover.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct HandoverSealed {
     /// The package's exact bytes.
     #[serde(with = "packed")]
@@ -453,7 +453,7 @@ impl Shape for ConsultationRecord {
 }
 
 /// Sealed part of a consultation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct ConsultationSealed {
     /// The question.
     pub question: String,
@@ -487,3 +487,5 @@ impl ConsultationSealed {
         Ok(())
     }
 }
+
+schakel_domain::shows_its_name!(CaseNote, HandoverSealed, ConsultationSealed);

@@ -182,6 +182,7 @@ fn full_commit() -> Commit {
         keys: vec![client_key(1)],
         erase: Vec::new(),
         from_reserve: true,
+        trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
     }
 }
 
@@ -195,10 +196,12 @@ async fn assert_kept(store: &dyn Store) {
     assert_eq!((sent.number, sent.state, sent.reason, sent.proof), (1, OutboxState::Waiting, None, None));
     assert_eq!((sent.queued, sent.changed), (at(0), at(0)));
     assert_eq!(Some(&sent.message), commit.send.first());
+    assert!(sent.trace.is_some() && sent.trace == commit.trace, "where it stands in a trace is kept beside it");
     let entries: Vec<_> = store.entries(0, 10).await.unwrap().into_iter().map(|row| row.entry).collect();
     assert_eq!(entries, commit.entries);
     let events = store.events(0, 10).await.unwrap();
     assert_eq!((events.len(), events[0].seq, events[0].at, Some(&events[0].event)), (1, 1, at(0), commit.events.first()));
+    assert_eq!(events[0].trace, commit.trace);
     assert_eq!(store.due(at(60), 10).await.unwrap(), vec![timer("t-1", 60)]);
     assert_eq!(store.client_key(client_key(1).id).await.unwrap().as_ref(), commit.keys.first());
     assert_eq!(store.log_size().await.unwrap(), 2);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use schakel_domain::id::{ClientKeyId, MessageId, OrgId};
+use schakel_domain::traceparent::TraceParent;
 
 use super::{
     ClientKey, Commit, Committed, Erase, Expect, InboxRow, Kind, MAX_COMMIT_BYTES, MAX_ENTRY_BYTES, MAX_ERASED, MAX_ITEMS, MAX_NAME_BYTES,
@@ -67,6 +68,16 @@ pub(super) struct NewSent<'a> {
     pub(super) number: u64,
     pub(super) message: &'a Outgoing,
     pub(super) queued: Timestamp,
+    pub(super) trace: Option<TraceParent>,
+}
+
+/// An event with its place.
+#[derive(Debug)]
+pub(super) struct NewTold<'a> {
+    pub(super) seq: u64,
+    pub(super) event: &'a NewEvent,
+    pub(super) at: Timestamp,
+    pub(super) trace: Option<TraceParent>,
 }
 
 /// What to write, and the answers, one per commit.
@@ -82,7 +93,7 @@ pub(super) struct Plan<'a> {
     /// After `sent`: a commit may change what another of the group sent.
     pub(super) changed: Vec<(&'a OutboxChange, Timestamp)>,
     pub(super) entries: Vec<(u64, &'a NewEntry)>,
-    pub(super) events: Vec<(u64, &'a NewEvent, Timestamp)>,
+    pub(super) events: Vec<NewTold<'a>>,
     /// The last word on each timer; `None` clears it.
     pub(super) timers: BTreeMap<&'a str, Option<&'a Timer>>,
     pub(super) keys: Vec<&'a ClientKey>,
@@ -201,7 +212,7 @@ fn admit<'a>(commit: &'a Commit, seen: &mut Seen, plan: &mut Plan<'a>) -> Commit
         head.sent += 1;
         seen.outbox.insert((message.peer.clone(), head.sent), OutboxState::Waiting);
         plan.peers.insert(&message.peer, *head);
-        plan.sent.push(NewSent { number: head.sent, message, queued: commit.at });
+        plan.sent.push(NewSent { number: head.sent, message, queued: commit.at, trace: commit.trace });
     }
     for change in &commit.timers {
         match change {
@@ -220,7 +231,7 @@ fn admit<'a>(commit: &'a Commit, seen: &mut Seen, plan: &mut Plan<'a>) -> Commit
     }
     for event in &commit.events {
         seen.last_event += 1;
-        plan.events.push((seen.last_event, event, commit.at));
+        plan.events.push(NewTold { seq: seen.last_event, event, at: commit.at, trace: commit.trace });
     }
     Committed { first_entry, last_event: seen.last_event, log_size: seen.log_size }
 }
@@ -288,7 +299,23 @@ fn check_unique(commit: &Commit) -> Result<(), StoreError> {
 }
 
 fn items(commit: &Commit) -> usize {
-    let Commit { expect, put, replay, received, send, outbox, skip, entries, events, timers, keys, erase, at: _, from_reserve: _ } = commit;
+    let Commit {
+        expect,
+        put,
+        replay,
+        received,
+        send,
+        outbox,
+        skip,
+        entries,
+        events,
+        timers,
+        keys,
+        erase,
+        at: _,
+        from_reserve: _,
+        trace: _,
+    } = commit;
     expect.len()
         + put.len()
         + usize::from(replay.is_some())

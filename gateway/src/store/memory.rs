@@ -144,8 +144,8 @@ impl State {
         }
         for sent in &plan.sent {
             let (message, queued) = (sent.message.clone(), sent.queued);
-            let row =
-                OutboxRow { number: sent.number, state: OutboxState::Waiting, reason: None, proof: None, queued, changed: queued, message };
+            let (number, trace, state) = (sent.number, sent.trace, OutboxState::Waiting);
+            let row = OutboxRow { number, state, reason: None, proof: None, queued, changed: queued, message, trace };
             let key = (row.message.peer.clone(), row.number);
             self.sent.insert(row.message.message, key.clone());
             self.outbox.insert(key, row);
@@ -161,7 +161,7 @@ impl State {
         for (peer, head) in &plan.peers {
             self.peers.insert((*peer).clone(), *head);
         }
-        self.events.extend(plan.events.iter().map(|(seq, event, at)| EventRow { seq: *seq, event: (*event).clone(), at: *at }));
+        self.events.extend(plan.events.iter().map(|e| EventRow { seq: e.seq, event: e.event.clone(), at: e.at, trace: e.trace }));
         self.entries.extend(plan.entries.iter().map(|(index, entry)| EntryRow { index: *index, entry: (*entry).clone() }));
         for (id, timer) in &plan.timers {
             match timer {

@@ -233,6 +233,6 @@ async fn invariant_9_what_a_peer_may_pile_up_has_a_bound() {
     assert!(views.len() <= 200);
     let waiting = region.at(SEZ).store.outbox(&org(PRO_PERSONA), OutboxState::Waiting, 0, 100).await.unwrap();
     assert!(waiting.len() <= 1);
-    let long = Dossier { situation: "x".repeat(4_001), ..dossier() };
+    let long = Dossier { situation: "x".repeat(4_001).into(), ..dossier() };
     assert_eq!(why(region.at(SEZ).act(CareAct::OpenCase { dossier: Box::new(long) }).await), Reason::InvalidField);
 }

@@ -48,8 +48,8 @@ fn signer(of: &OrgId) -> Signer {
 
 /// One client; `word` stands wherever a name can.
 fn client(word: &str) -> Dossier {
-    let identity = Identity { family_name: Some(format!("{word}Achternaam")), ..dossier().identity };
-    Dossier { identity, situation: format!("{word}Situatie"), key_points: vec![format!("{word}Kernpunt")], ..dossier() }
+    let identity = Identity { family_name: Some(format!("{word}Achternaam").into()), ..dossier().identity };
+    Dossier { identity, situation: format!("{word}Situatie").into(), key_points: vec![format!("{word}Kernpunt").into()], ..dossier() }
 }
 
 async fn open(gateway: &Gateway, word: &str) -> CaseId {

@@ -5,10 +5,12 @@ use std::io::{self, ErrorKind};
 
 use schakel_adapters::{Notice, Outlet};
 use schakel_domain::refusal::Refusal;
+use tracing::Instrument as _;
 
 use super::{FileDropDoor, blocking, erased};
 use crate::adapter_door::folder;
 use crate::store::{EventRow, StoreError};
+use crate::telemetry::spans;
 
 /// Events read at once; after a crash at most so many notices come again.
 const BATCH: u32 = 16;
@@ -77,8 +79,9 @@ impl FileDropDoor {
             {
                 return (reached, written, Some(Stalled::Files(error)));
             }
-            let told = match self.describe.notice(row).await {
-                Ok(Some(notice)) => self.put(&notice).await.map(|()| 1).map_err(Stalled::Files),
+            let span = spans::notice(&row.event.kind, row.trace);
+            let told = match self.describe.notice(row).instrument(span.clone()).await {
+                Ok(Some(notice)) => self.put(&notice).instrument(span).await.map(|()| 1).map_err(Stalled::Files),
                 Ok(None) => Ok(0),
                 Err(refusal) => Err(Stalled::Read(refusal)),
             };

@@ -106,7 +106,7 @@ impl FakeFeed {
 
     fn happens(&self, seq: u64, kind: &str, resource: &str) {
         let event = NewEvent { kind: kind.to_owned(), resource: resource.to_owned(), state: "offered".to_owned() };
-        self.rows.lock().unwrap().push(EventRow { seq, event, at: "2026-11-22T02:15:00Z".parse().unwrap() });
+        self.rows.lock().unwrap().push(EventRow { seq, event, at: "2026-11-22T02:15:00Z".parse().unwrap(), trace: None });
         self.signal.send_replace(seq);
     }
 }
@@ -218,7 +218,7 @@ fn responsibility() -> Responsibility {
 
 fn handover_view(full: bool, from: &str, received: Option<&str>) -> HandoverView {
     let case: CaseId = CASE.parse().unwrap();
-    let dossier = schakel_domain::dossier::Dossier { situation: "Weggelopen.".to_owned(), ..Default::default() };
+    let dossier = schakel_domain::dossier::Dossier { situation: "Weggelopen.".into(), ..Default::default() };
     HandoverView {
         id: HANDOVER.parse().unwrap(),
         case,

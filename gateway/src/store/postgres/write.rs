@@ -395,10 +395,11 @@ async fn write_sent(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO outbox (peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, queued, changed, state) \
-         SELECT k.*, $12 FROM (SELECT peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued, queued \
+        "INSERT INTO outbox (peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, queued, changed, trace, state) \
+         SELECT k.*, $13 FROM (SELECT peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued, queued, trace \
          FROM UNNEST($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], \
-         $10::text[], $11::bigint[]) AS u (peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued)) AS k",
+         $10::text[], $11::bigint[], $12::text[]) AS u (peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued, trace)) \
+         AS k",
     )
     .bind(list(rows, |s| s.message.peer.as_str()))
     .bind(list(rows, |s| int(s.number)))
@@ -411,6 +412,7 @@ async fn write_sent(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx
     .bind(list(rows, |s| s.message.subject.0.code()))
     .bind(list(rows, |s| s.message.subject.1.as_str()))
     .bind(list(rows, |s| nanos(s.queued)))
+    .bind(list(rows, |s| s.trace.map(|trace| trace.to_string())))
     .bind(OutboxState::Waiting.code())
     .execute(conn)
     .await?;
@@ -472,14 +474,15 @@ async fn write_log(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx:
     }
     if !events.is_empty() {
         sqlx::query(
-            "INSERT INTO event (seq, kind, resource, state, at) \
-             SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])",
+            "INSERT INTO event (seq, kind, resource, state, at, trace) \
+             SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[])",
         )
-        .bind(list(events, |(seq, _, _)| int(*seq)))
-        .bind(list(events, |(_, e, _)| e.kind.as_str()))
-        .bind(list(events, |(_, e, _)| e.resource.as_str()))
-        .bind(list(events, |(_, e, _)| e.state.as_str()))
-        .bind(list(events, |(_, _, at)| nanos(*at)))
+        .bind(list(events, |e| int(e.seq)))
+        .bind(list(events, |e| e.event.kind.as_str()))
+        .bind(list(events, |e| e.event.resource.as_str()))
+        .bind(list(events, |e| e.event.state.as_str()))
+        .bind(list(events, |e| nanos(e.at)))
+        .bind(list(events, |e| e.trace.map(|trace| trace.to_string())))
         .execute(&mut *conn)
         .await?;
     }

@@ -453,8 +453,8 @@ async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), 
     });
     static OUTBOX: LazyLock<Rows> = LazyLock::new(|| {
         let head = "INSERT INTO outbox (peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, state, queued, \
-                    changed) SELECT * FROM";
-        Rows::new(head, 13, "")
+                    changed, trace) SELECT * FROM";
+        Rows::new(head, 14, "")
     });
     static CHANGED: LazyLock<Rows> = LazyLock::new(|| {
         let head = "UPDATE outbox SET state = v.column3, reason = v.column4, proof = v.column5, changed = v.column6 FROM";
@@ -478,7 +478,7 @@ async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), 
             values.put(m.peer.to_string()).put(int(s.number)).put(m.message.to_string()).put(m.thread.clone());
             values.put(int(m.seq)).put(m.kind.clone()).put(m.hash.0.to_vec()).put(m.sealed.clone());
             values.put(m.subject.0.code()).put(m.subject.1.clone()).put(OutboxState::Waiting.code());
-            values.put(nanos(s.queued)).put(nanos(s.queued));
+            values.put(nanos(s.queued)).put(nanos(s.queued)).put(s.trace.map(|trace| trace.to_string()));
         })
         .await?;
     CHANGED
@@ -496,7 +496,8 @@ async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), 
 
 async fn write_log(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static ENTRY: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO entry (idx, bytes, leaf, salts, case_id) SELECT * FROM", 5, ""));
-    static EVENT: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO event (seq, kind, resource, state, at) SELECT * FROM", 5, ""));
+    static EVENT: LazyLock<Rows> =
+        LazyLock::new(|| Rows::new("INSERT INTO event (seq, kind, resource, state, at, trace) SELECT * FROM", 6, ""));
 
     ENTRY
         .run(script, &plan.entries, |values, (index, e)| {
@@ -504,8 +505,10 @@ async fn write_log(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx:
         })
         .await?;
     EVENT
-        .run(script, &plan.events, |values, (seq, e, at)| {
-            values.put(int(*seq)).put(e.kind.clone()).put(e.resource.clone()).put(e.state.clone()).put(nanos(*at));
+        .run(script, &plan.events, |values, told| {
+            let e = told.event;
+            values.put(int(told.seq)).put(e.kind.clone()).put(e.resource.clone()).put(e.state.clone()).put(nanos(told.at));
+            values.put(told.trace.map(|trace| trace.to_string()));
         })
         .await
 }
