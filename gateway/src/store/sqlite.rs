@@ -5,7 +5,7 @@
 //! - The disk is full: the whole group is answered [`StoreError::Full`], nothing is applied, reading goes on. `reserve` keeps room for
 //!   [`Commit::from_reserve`](super::Commit::from_reserve).
 //! - Reading or writing fails (an fsync above all): what the kernel still holds is unknown, so nothing is retried on this handle. The store
-//!   is unavailable for ever and [`Store::fatal`] tells the process to stop; a restart reads what the disk really has.
+//!   is unavailable for ever and [`Store::fatal`] tells the process to stop; a restart makes sure that the disk has what it reads ([`renew_log`]).
 
 mod lookup;
 mod reserve;
@@ -13,7 +13,7 @@ mod write;
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +39,8 @@ use write::SqliteWriter;
 
 /// The oldest SQLite without the bug that corrupts a WAL at its reset.
 const OLDEST: (u32, u32, u32) = (3, 51, 3);
+/// Bytes of the log that are written again at once.
+const RENEWED_AT_ONCE: usize = 256 * 1024;
 /// How long a connection waits for a lock another one holds.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -89,14 +91,44 @@ pub async fn open_read_only(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore { readers, lookup, queue: None, broken: None, closing: AtomicBool::new(false) }))
 }
 
-/// Locks the database against other processes, makes its file private to its owner, and sets the reserve aside.
+/// Locks the database against other processes, makes its file private to its owner, renews its log, and sets the reserve aside.
 fn open_files(path: PathBuf, reserve_bytes: u64) -> impl FnOnce() -> io::Result<(File, Reserve)> {
     move || {
         let private = |path: &Path| OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path);
         let lock = private(&beside(&path, "lock"))?;
         lock.try_lock().map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, "another process has this store open"))?;
         drop(private(&path)?);
+        renew_log(&path)?;
         Ok((lock, Reserve::open(beside(&path, "reserve"), reserve_bytes)))
+    }
+}
+
+/// Writes the log that an earlier process left once more, byte for byte, and flushes it, before anything is added to it.
+///
+/// After a failed fsync the kernel goes on showing what never reached the disk, and no later fsync writes it. A commit added behind that
+/// would be flushed and answered, and yet, after the power failed, stand behind a gap at which SQLite stops reading its log. Writing the log
+/// back into the database would not do: with the power gone half-way, what is before the gap would be laid over newer pages.
+fn renew_log(path: &Path) -> io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let file = match OpenOptions::new().read(true).write(true).open(PathBuf::from(log)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut chunk = vec![0; RENEWED_AT_ONCE];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut chunk, at)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        match file.write_all_at(&chunk[..read], at) {
+            // A file system that never writes in place has no room to: reading goes on, as it must on a full disk.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+            written => written?,
+        }
+        at += read as u64;
     }
 }
 
