@@ -156,6 +156,14 @@ impl Running {
 /// What is missing or wrong, in words for the operator. No door was opened.
 pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>) -> Result<Running, StartError> {
     let store = open_store(&config).await?;
+    start_on(store, config, listeners, source).await
+}
+
+/// Starts a gateway on a store that is open already.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_on(store: Arc<dyn Store>, config: Config, listeners: Listeners, source: Arc<dyn Source>) -> Result<Running, StartError> {
     let random = SystemRandom::new();
     let wrap = FileKey::read(&config.keys.vault, random.clone()).map_err(|error| StartError::part("vault key", error))?;
     let vault = Arc::new(Vault::new(Box::new(wrap), Arc::clone(&store), random));
