@@ -36,11 +36,15 @@ async fn strike_everywhere(side: usize) {
     let dir = tempfile::tempdir().unwrap();
     let mut stage = Stage::set(dir.path(), side).await;
     let counts = stage.count().await;
-    let all = std::env::var("CRASH_POINTS").is_ok_and(|points| points == "all");
+    let sample = match std::env::var("CRASH_POINTS") {
+        Ok(points) if points == "all" => usize::MAX,
+        Ok(points) => points.parse().expect("CRASH_POINTS is a number of points of each kind, or all"),
+        Err(_) => SAMPLE,
+    };
     let (mut struck, mut ends) = (BTreeMap::new(), BTreeMap::new());
     for fault in [Fault::Kill, Fault::Fail] {
         for (&call, &count) in &counts {
-            for number in chosen(count, if all { count } else { SAMPLE }) {
+            for number in chosen(count, sample) {
                 let hit = stage.strike(fault, (call, number)).await;
                 let (tried, reached) = struck.entry((call, fault == Fault::Kill)).or_insert((0, 0));
                 (*tried, *reached) = (*tried + 1, *reached + usize::from(hit.is_some()));

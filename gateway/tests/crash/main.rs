@@ -4,8 +4,8 @@
 //! - [`power`]: the power fails between any two calls, and the disk keeps of what was not yet flushed whatever it likes. The same without
 //!   flushing must lose something, or the test is blind.
 //!
-//! Real gateways in processes of their own, under strace. By default a few points of each kind and some fifty images; `CRASH_POINTS=all` and
-//! `CRASH_IMAGES=1000` ask for more. Which points are taken does not depend on chance.
+//! Real gateways in processes of their own, under strace. By default a few points of each kind and some fifty images; `CRASH_POINTS` (a
+//! number of points of each kind, or `all`) and `CRASH_IMAGES` ask for more. Which points are taken does not depend on chance.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
