@@ -170,6 +170,14 @@ impl Running {
 /// What is missing or wrong, in words for the operator. No door was opened.
 pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>) -> Result<Running, StartError> {
     let store = open_store(&config).await?;
+    start_on(store, config, listeners, source).await
+}
+
+/// Starts a gateway on a store that is open already.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_on(store: Arc<dyn Store>, config: Config, listeners: Listeners, source: Arc<dyn Source>) -> Result<Running, StartError> {
     // Before anything is decided on what the database holds: is it the one that was there last?
     let log_key = keys::read_log_signer(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
     let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);

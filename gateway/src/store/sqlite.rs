@@ -5,7 +5,7 @@
 //! - The disk is full: the whole group is answered [`StoreError::Full`], nothing is applied, reading goes on. `reserve` keeps room for
 //!   [`Commit::from_reserve`](super::Commit::from_reserve).
 //! - Reading or writing fails (an fsync above all): what the kernel still holds is unknown, so nothing is retried on this handle. The store
-//!   is unavailable for ever and [`Store::fatal`] tells the process to stop; a restart reads what the disk really has.
+//!   is unavailable for ever and [`Store::fatal`] tells the process to stop; a restart makes sure that the disk has what it reads ([`renew_log`]).
 
 mod lookup;
 mod reserve;
@@ -13,7 +13,7 @@ mod write;
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +39,12 @@ use write::SqliteWriter;
 
 /// The oldest SQLite without the bug that corrupts a WAL at its reset.
 const OLDEST: (u32, u32, u32) = (3, 51, 3);
+/// When SQLite waits for the disk, and how it reports that.
+type Synchronous = (SqliteSynchronous, i64);
+/// Before every commit is answered.
+const DURABLE: Synchronous = (SqliteSynchronous::Full, 2);
+/// Bytes of the log that are written again at once.
+const RENEWED_AT_ONCE: usize = 256 * 1024;
 /// How long a connection waits for a lock another one holds.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -64,12 +70,26 @@ impl Default for SqliteOptions {
 /// [`StoreError::Unavailable`] when another process has it open, or what is asserted does not hold; [`StoreError::Full`] when there is no
 /// room to make it; [`StoreError::Damaged`] when it is not a database of ours.
 pub async fn open(path: &Path, options: SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(path, options, DURABLE).await
+}
+
+/// As [`open`], with `synchronous=NORMAL`: what was answered may be gone after the power failed. No configuration leads here; the test that
+/// takes the power away must see this one lose.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(feature = "contract")]
+pub async fn open_careless(path: &Path, options: SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(path, options, (SqliteSynchronous::Normal, 1)).await
+}
+
+async fn open_with(path: &Path, options: SqliteOptions, synchronous: Synchronous) -> Result<Arc<dyn Store>, StoreError> {
     let files = open_files(path.to_owned(), options.reserve_bytes);
     let files = tokio::task::spawn_blocking(files).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
     let (lock, reserve) = files.map_err(|error| io_failed(path, &error))?;
 
-    let mut conn = SqliteConnection::connect_with(&connect_options(path)).await.map_err(failed)?;
-    check_settings(&read_settings(&mut conn).await?)?;
+    let mut conn = SqliteConnection::connect_with(&connect_options(path).synchronous(synchronous.0)).await.map_err(failed)?;
+    check_settings(&read_settings(&mut conn).await?, synchronous)?;
     migrate(&mut conn).await?;
     let readers = reader_pool(path, options.readers).await?;
     let lookup = Lookup::start(reader(path).await?);
@@ -89,14 +109,44 @@ pub async fn open_read_only(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore { readers, lookup, queue: None, broken: None, closing: AtomicBool::new(false) }))
 }
 
-/// Locks the database against other processes, makes its file private to its owner, and sets the reserve aside.
+/// Locks the database against other processes, makes its file private to its owner, renews its log, and sets the reserve aside.
 fn open_files(path: PathBuf, reserve_bytes: u64) -> impl FnOnce() -> io::Result<(File, Reserve)> {
     move || {
         let private = |path: &Path| OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path);
         let lock = private(&beside(&path, "lock"))?;
         lock.try_lock().map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, "another process has this store open"))?;
         drop(private(&path)?);
+        renew_log(&path)?;
         Ok((lock, Reserve::open(beside(&path, "reserve"), reserve_bytes)))
+    }
+}
+
+/// Writes the log that an earlier process left once more, byte for byte, and flushes it, before anything is added to it.
+///
+/// After a failed fsync the kernel goes on showing what never reached the disk, and no later fsync writes it. A commit added behind that
+/// would be flushed and answered, and yet, after the power failed, stand behind a gap at which SQLite stops reading its log. Writing the log
+/// back into the database would not do: with the power gone half-way, what is before the gap would be laid over newer pages.
+fn renew_log(path: &Path) -> io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let file = match OpenOptions::new().read(true).write(true).open(PathBuf::from(log)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut chunk = vec![0; RENEWED_AT_ONCE];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut chunk, at)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        match file.write_all_at(&chunk[..read], at) {
+            // A file system that never writes in place has no room to: reading goes on, as it must on a full disk.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+            written => written?,
+        }
+        at += read as u64;
     }
 }
 
@@ -112,7 +162,7 @@ fn connect_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(DURABLE.0)
         .busy_timeout(BUSY)
         // We checkpoint ourselves: SQLite's own checkpoint hides a failed fsync behind a commit that succeeded.
         .pragma("wal_autocheckpoint", "0")
@@ -189,7 +239,7 @@ async fn read_settings(conn: &mut SqliteConnection) -> Result<Settings, StoreErr
     })
 }
 
-fn check_settings(found: &Settings) -> Result<(), StoreError> {
+fn check_settings(found: &Settings, synchronous: Synchronous) -> Result<(), StoreError> {
     let refuse = |what: String| Err(StoreError::Unavailable(format!("refusing to start: {what}")));
     let mut parts = found.version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
     let mut part = || parts.next().unwrap_or_default();
@@ -199,8 +249,8 @@ fn check_settings(found: &Settings) -> Result<(), StoreError> {
     if found.journal_mode != "wal" {
         return refuse(format!("journal_mode is {}, not wal; does the file system support shared memory?", found.journal_mode));
     }
-    if found.synchronous != 2 {
-        return refuse(format!("synchronous is {}, not 2 (FULL)", found.synchronous));
+    if found.synchronous != synchronous.1 {
+        return refuse(format!("synchronous is {}, not {} ({:?})", found.synchronous, synchronous.1, synchronous.0));
     }
     if found.autocheckpoint != 0 {
         return refuse(format!("wal_autocheckpoint is {}, not 0", found.autocheckpoint));
@@ -328,8 +378,8 @@ mod tests {
 
     #[test]
     fn the_settings_we_stand_on_are_accepted() {
-        check_settings(&good()).unwrap();
-        check_settings(&Settings { version: "3.53.0".to_owned(), ..good() }).unwrap();
+        check_settings(&good(), DURABLE).unwrap();
+        check_settings(&Settings { version: "3.53.0".to_owned(), ..good() }, DURABLE).unwrap();
     }
 
     #[test]
@@ -343,7 +393,10 @@ mod tests {
             Settings { autocheckpoint: 1000, ..good() },
             Settings { secure_delete: 0, ..good() },
         ] {
-            assert!(matches!(check_settings(&bad), Err(StoreError::Unavailable(why)) if why.starts_with("refusing to start")), "{bad:?}");
+            assert!(
+                matches!(check_settings(&bad, DURABLE), Err(StoreError::Unavailable(why)) if why.starts_with("refusing to start")),
+                "{bad:?}"
+            );
         }
     }
 
@@ -355,6 +408,6 @@ mod tests {
 
         let mut conn = SqliteConnection::connect_with(&connect_options(&path)).await.unwrap();
 
-        check_settings(&read_settings(&mut conn).await.unwrap()).unwrap();
+        check_settings(&read_settings(&mut conn).await.unwrap(), DURABLE).unwrap();
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -85,32 +85,51 @@ pub(crate) async fn region(dir: &Path, database: &Database) -> (Node, Node) {
 impl Node {
     /// Starts it and waits until every door is open.
     pub(crate) fn start(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_schakel"));
-        command.args(["serve", "--config"]).arg(&self.home.config).stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("open:"), "the gateway of {} did not open: {line:?}", self.home.id);
-        self.child = Some(child);
+        let words = self.words();
+        assert!(self.start_as(&words), "the gateway of {} did not open", self.home.id);
     }
 
-    /// SIGKILL: no goodbye, nothing flushed.
+    /// The command that serves it.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let config = self.home.config.display().to_string();
+        [env!("CARGO_BIN_EXE_schakel"), "serve", "--config", &config].map(str::to_owned).to_vec()
+    }
+
+    /// Starts it by a command of which the first may be a part; whether every door opened before it ended.
+    pub(crate) fn start_as(&mut self, words: &[String]) -> bool {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let opened = lines.any(|line| line.unwrap().contains("open:"));
+        self.child = Some(child);
+        opened
+    }
+
+    /// SIGKILL: no goodbye, nothing flushed. Nothing when it is gone already.
     pub(crate) fn kill(&mut self) {
-        let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     /// SIGTERM, and it ends by itself within a limit that only catches a hang.
     pub(crate) fn stop(&mut self, limit: Duration) {
-        let mut child = self.child.take().unwrap();
-        let told = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        let told = Command::new("kill").arg(self.child.as_ref().unwrap().id().to_string()).status().unwrap();
         assert!(told.success());
         let since = Instant::now();
-        while child.try_wait().unwrap().is_none() {
+        while self.ended().is_none() {
             assert!(since.elapsed() < limit, "the gateway of {} does not stop", self.home.id);
             std::thread::yield_now();
         }
+    }
+
+    /// How it ended, once.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().unwrap()?;
+        self.child = None;
+        Some(status)
     }
 
     /// What it stored, after it stopped.

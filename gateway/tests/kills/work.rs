@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use schakel::demo::checker::{self, History, Operation, Outcome, Subject};
 use schakel::demo::client::{Client, Person, by};
 use schakel::store::{Kind, Page};
+use schakel_domain::id::OrgId;
 use schakel_domain::person::Actor;
 use schakel_proto::care::v1 as care;
 use schakel_proto::r#type::v1 as ty;
@@ -27,7 +29,15 @@ const LIMIT: Duration = Duration::from_secs(240);
 pub(crate) struct Ledger {
     steps: watch::Sender<usize>,
     done: Mutex<Vec<String>>,
-    told: Mutex<Vec<Operation>>,
+    told: Mutex<Vec<Asked>>,
+}
+
+/// Something that was asked, and what was heard of it, when.
+struct Asked {
+    org: OrgId,
+    act: String,
+    request: String,
+    heard: Option<(Timestamp, String)>,
 }
 
 impl Ledger {
@@ -48,20 +58,33 @@ impl Ledger {
 
     /// What was asked and heard, for the checker.
     pub(crate) fn told(&self) -> Vec<Operation> {
-        self.told.lock().unwrap().clone()
+        self.told_by(Timestamp::MAX)
+    }
+
+    /// The same, heard no later than at this moment.
+    pub(crate) fn told_by(&self, moment: Timestamp) -> Vec<Operation> {
+        let known = |asked: &Asked| match &asked.heard {
+            Some((at, resource)) if *at <= moment => Outcome::Done { resource: resource.clone() },
+            _ => Outcome::Unknown,
+        };
+        let operation = |asked: &Asked| {
+            let (org, act, request) = (asked.org.clone(), asked.act.clone(), asked.request.clone());
+            Operation { org, act, request, outcome: known(asked) }
+        };
+        self.told.lock().unwrap().iter().map(operation).collect()
     }
 
     /// Something is asked; what is heard of it is still to come.
     fn asks(&self, at: &str, act: &str, request: &str) {
         let (org, act, request) = (at.parse().unwrap(), act.to_owned(), request.to_owned());
-        self.told.lock().unwrap().push(Operation { org, act, request, outcome: Outcome::Unknown });
+        self.told.lock().unwrap().push(Asked { org, act, request, heard: None });
     }
 
     /// It was done, to a resource of this name.
     fn hears(&self, request: &str, name: &str) {
-        let resource = name.rsplit('/').next().unwrap().to_owned();
+        let heard = Some((Timestamp::now(), name.rsplit('/').next().unwrap().to_owned()));
         let mut told = self.told.lock().unwrap();
-        told.iter_mut().find(|one| one.request == request).unwrap().outcome = Outcome::Done { resource };
+        told.iter_mut().find(|one| one.request == request).unwrap().heard = heard;
     }
 
     fn step(&self) {
@@ -100,7 +123,8 @@ impl Worker {
         }
     }
 
-    async fn hand_over(&self) -> String {
+    /// A new case, handed over; its name, when the giving side knows that the other leads.
+    pub(crate) async fn hand_over(&self) -> String {
         let case = self.open().await;
         self.ledger.step();
         let name = self.offer(&case).await;
