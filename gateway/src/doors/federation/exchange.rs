@@ -199,7 +199,8 @@ impl Parcel<'_> {
         use prost::Message as _;
         let pb::NumberedMessage { number, message } = &self.messages[index];
         let proof = self.signed.message_proof(index, self.numbered[index]).encode_to_vec();
-        Delivery { number: *number, message: self.read(message), bytes: message.clone(), proof }
+        let incarnation = self.parties.incarnation;
+        Delivery { number: *number, message: self.read(message), bytes: message.clone(), incarnation, proof }
     }
 
     /// The message, when it is of this sender, for us, and of no later incarnation than its sender's.
