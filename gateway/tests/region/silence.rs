@@ -149,8 +149,8 @@ async fn the_program_fails_when_its_gateway_ends_by_itself() {
     std::fs::write(&home.config, config.to_string()).unwrap();
     break_the_file_of_heads(&home.data);
 
-    let served = schakel(&["serve", "--config", home.config.to_str().unwrap()]);
-    let run = tokio::time::timeout(PATIENCE, served).await.expect("it goes on without its store");
+    let command = ["serve", "--config", home.config.to_str().unwrap()];
+    let run = tokio::time::timeout(PATIENCE, schakel(&command)).await.expect("it goes on without its store");
 
     assert!(run.out.contains(" open: federation "), "it began: {}{}", run.out, run.err);
     assert!(run.code != 0 && run.err.contains("the store broke"), "{}: {}", run.code, run.err);
