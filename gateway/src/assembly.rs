@@ -5,6 +5,7 @@
 //! to date, and `background` is what goes on beside them.
 
 mod background;
+mod issuers;
 pub mod link;
 mod ports;
 mod serve;

@@ -3,7 +3,7 @@
 //! Every way in ends in one [`Commit`](crate::store::Commit): state, outgoing messages, log entries, events and the idempotency
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
 //!
-//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
+//! `erasure` destroys what people decided to destroy. `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
 //! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `outcome` notes
 //! what became of messages, and `void` fills the place of a parked one; `recovery` is for a gateway that lost data; `trace` writes the
 //! log entries; `known` joins what came with what was known; `draft` is one commit in the making.
@@ -15,8 +15,10 @@ mod consultation;
 mod cosigning;
 mod draft;
 pub mod endings;
+mod erasure;
 mod handover;
 mod inbound;
+pub mod issuer_keys;
 mod known;
 mod operate;
 mod outcome;
@@ -30,6 +32,7 @@ mod void;
 
 pub use agreements::{Installed, Paper};
 pub use clock::Action;
+pub use erasure::ErasureRecord;
 pub use outcome::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
 pub use recovery::Halted;
@@ -55,7 +58,7 @@ use self::draft::{Draft, Stop, internal, store_refusal};
 use self::recovery::FIRST_LIFE;
 use self::trace::By;
 use crate::agreements::Agreements;
-use crate::store::{Replay, Store};
+use crate::store::{FORGOTTEN, Replay, Store};
 use crate::vault::{Vault, VaultError};
 
 /// How often a command starts again because something it read has changed. More means a fault, and is answered as unavailable.
@@ -307,6 +310,9 @@ impl Desk {
             CareAct::OpenCase { .. } | CareAct::AmendCase { .. } | CareAct::CloseCase { .. } => {
                 self.case_act(caller, write, &mut draft).await?
             }
+            CareAct::AskErasure { .. } | CareAct::KeepCase { .. } | CareAct::EraseCase { .. } => {
+                self.erasure_act(caller, write, &mut draft).await?
+            }
             CareAct::ForceReclaim { .. } | CareAct::ResolveContested { .. } => self.two_people_act(caller, write, &mut draft).await?,
             CareAct::Ask(_)
             | CareAct::AcceptConsultation { .. }
@@ -336,6 +342,9 @@ impl Desk {
     /// The stored outcome of an equal request, shown as it stands now: a look, and logged as one.
     async fn replayed(&self, caller: &Caller, write: &Write<CareAct>) -> Result<Option<Reply>, Stop> {
         let Some(replay) = self.parts.store.replay(write.act.act().name(), &write.request.to_string()).await? else { return Ok(None) };
+        if replay.body == FORGOTTEN {
+            return Err(self.was_erased(&replay.outcome).await?);
+        }
         if replay.body != write.body {
             let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
             return Err(reused.into());

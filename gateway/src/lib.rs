@@ -15,6 +15,7 @@ pub mod courier;
 pub mod demo;
 pub mod desk;
 pub mod doors;
+pub mod fetch;
 pub mod front_desk;
 pub mod ledger;
 pub mod peers;

@@ -42,12 +42,14 @@ pub enum Kind {
     Peer,
     /// Few singletons of the gateway itself: whether data was lost and which life this is, stops, the newest signed checkpoint.
     Gateway,
+    /// What stands in the place of something that was erased; id is that of the case, handover or consultation it was.
+    Erasure,
 }
 
 impl Kind {
     /// Every kind, in storage order.
-    pub const ALL: [Kind; 7] =
-        [Kind::Case, Kind::Handover, Kind::Consultation, Kind::Covenant, Kind::PartyRecord, Kind::Peer, Kind::Gateway];
+    pub const ALL: [Kind; 8] =
+        [Kind::Case, Kind::Handover, Kind::Consultation, Kind::Covenant, Kind::PartyRecord, Kind::Peer, Kind::Gateway, Kind::Erasure];
 
     /// The number kept in the database; never reused.
     #[must_use]
@@ -60,6 +62,7 @@ impl Kind {
             Kind::PartyRecord => 5,
             Kind::Peer => 6,
             Kind::Gateway => 7,
+            Kind::Erasure => 8,
         }
     }
 
@@ -311,6 +314,26 @@ pub struct ClientKey {
     pub wrapped: Vec<u8>,
 }
 
+/// What goes when a thread is erased: its records, the bytes of its messages, the salts of its entries, the hashes of what was asked about
+/// it, and the key under which all of it was sealed. Entries, events, and the counters and hashes of messages stay: they are the log's, and
+/// the peers'.
+///
+/// An erasure is applied before everything else of its commit, which may therefore put records and messages in the place of what went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erase {
+    /// The client key that is destroyed.
+    pub key: ClientKeyId,
+    /// The records that go. The commit states in `expect` the version of those on which it was decided.
+    pub records: Vec<(Kind, String)>,
+    /// The thread whose messages lose their bytes; entries about a case of this id lose their salts.
+    pub thread: String,
+    /// Outcomes of executed commands whose hash of the request becomes [`FORGOTTEN`].
+    pub outcomes: Vec<String>,
+}
+
+/// What stands in the place of the hash of a request that was about something erased: no request has it.
+pub const FORGOTTEN: Hash = Hash([0; 32]);
+
 /// The whole effect of one command. Applied whole, durably, or not at all.
 ///
 /// Bounds, beyond which it is [`StoreError::Refused`]: [`MAX_ITEMS`] items, [`MAX_COMMIT_BYTES`] in all, [`MAX_ENTRY_BYTES`] an entry,
@@ -342,6 +365,8 @@ pub struct Commit {
     pub timers: Vec<TimerChange>,
     /// New client keys.
     pub keys: Vec<ClientKey>,
+    /// What is erased, before anything of this commit is written.
+    pub erase: Vec<Erase>,
     /// May be written from the reserve when the disk is full: reading a case and accepting, nothing else.
     pub from_reserve: bool,
 }
@@ -398,6 +423,8 @@ pub const MAX_NAME_BYTES: usize = 200;
 pub const MAX_ENTRY_BYTES: usize = 65_535;
 /// Records, messages, entries, events, timers and so on in one commit, together.
 pub const MAX_ITEMS: usize = 1_000;
+/// Records and outcomes that one commit erases: the handovers and consultations of one case, twice.
+pub const MAX_ERASED: usize = 4_096;
 /// Bytes of one commit, all its parts together.
 pub const MAX_COMMIT_BYTES: usize = 4 * 1024 * 1024;
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::caller::Act;
 use crate::custody::DeclineCode;
 use crate::dossier::{Dossier, Severity};
+use crate::erasure::Ground;
 use crate::field::Field;
 use crate::id::{CaseId, ConsultationId, MessageId, OfferId, OrgId, RequestId};
 use crate::person::{Actor, TwoPeople};
@@ -145,6 +146,29 @@ pub enum CareAct {
         /// The two people.
         people: TwoPeople,
     },
+    /// Asks to erase a case that is closed here: another person decides.
+    AskErasure {
+        /// The case.
+        case: Seen<CaseId>,
+        /// On what ground.
+        ground: Ground,
+        /// Who asked, how, and when; erased with the case.
+        reason: String,
+    },
+    /// Says no to whoever wants it erased, here or at a peer, and holds it until a moment, or no longer.
+    KeepCase {
+        /// The case.
+        case: Seen<CaseId>,
+        /// Held until; absent: not held.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: String,
+    },
+    /// Erases a case for which another person asked it. Nothing brings it back.
+    EraseCase {
+        /// The case.
+        case: Seen<CaseId>,
+    },
     /// Takes the lead back while the transfer is in flight.
     ForceReclaim {
         /// The case.
@@ -267,6 +291,8 @@ pub enum Read {
     },
     /// The signed messages that prove a handover.
     Proof(OfferId),
+    /// What is known of a case that was erased: when, why, and what peers say.
+    Erasure(CaseId),
 }
 
 /// A page of a list.
@@ -329,6 +355,9 @@ impl CareAct {
             CareAct::OpenCase { .. } => Act::OpenCase,
             CareAct::AmendCase { .. } => Act::AmendCase,
             CareAct::CloseCase { .. } => Act::CloseCase,
+            CareAct::AskErasure { .. } => Act::AskErasure,
+            CareAct::KeepCase { .. } => Act::KeepCase,
+            CareAct::EraseCase { .. } => Act::EraseCase,
             CareAct::Ask(_) => Act::Ask,
             CareAct::AcceptConsultation { .. } => Act::AcceptConsultation,
             CareAct::DeclineConsultation { .. } => Act::DeclineConsultation,
@@ -358,6 +387,7 @@ impl Read {
             Read::Handover { .. } => Act::ReadHandover,
             Read::Handovers { .. } => Act::ListHandovers,
             Read::Proof(_) => Act::ReadProof,
+            Read::Erasure(_) => Act::ReadErasure,
         }
     }
 }
@@ -423,6 +453,9 @@ impl CareAct {
             CareAct::OpenCase { .. } => None,
             CareAct::AmendCase { case, .. }
             | CareAct::CloseCase { case, .. }
+            | CareAct::AskErasure { case, .. }
+            | CareAct::KeepCase { case, .. }
+            | CareAct::EraseCase { case }
             | CareAct::ForceReclaim { case, .. }
             | CareAct::ResolveContested { case, .. } => Some(("case", case.id.to_string())),
             CareAct::Ask(ask) => match &ask.about {
@@ -446,7 +479,7 @@ impl CareAct {
 impl Read {
     fn about(&self) -> Option<(&'static str, String)> {
         match self {
-            Read::Case { id, .. } => Some(("case", id.to_string())),
+            Read::Case { id, .. } | Read::Erasure(id) => Some(("case", id.to_string())),
             Read::Consultation { id, .. } => Some(("consultation", id.to_string())),
             Read::Handover { id, .. } | Read::Proof(id) => Some(("handover", id.to_string())),
             Read::Handovers { case, .. } => case.map(|case| ("case", case.to_string())),

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::covenant::CovenantRef;
 use crate::custody::{DeclineCode, Epoch};
 use crate::dossier::{Dossier, Severity};
+use crate::erasure::Ground;
 use crate::id::{CaseId, ConsultationId, Hash, MessageId, OfferId, OrgId};
 use crate::person::Actor;
 
@@ -165,6 +166,16 @@ pub enum Body {
         /// When.
         at: Timestamp,
     },
+    /// We destroyed our file of this case, and ask you to judge whether yours can go.
+    RequestErasure {
+        /// On what ground.
+        ground: Ground,
+    },
+    /// Ours stays, and people decided so.
+    DeclineErasure {
+        /// Until when it is held at least.
+        until: Option<Timestamp>,
+    },
     /// Takes the place of a parked or cancelled message.
     Void {
         /// The message it replaces.
@@ -270,6 +281,8 @@ impl Body {
             Body::Refuse { .. } => "refuse-transfer",
             Body::Fence { .. } => "fence-custody",
             Body::Seen { .. } => "seen",
+            Body::RequestErasure { .. } => "request-erasure",
+            Body::DeclineErasure { .. } => "decline-erasure",
             Body::Void { .. } => "void",
         }
     }

@@ -277,7 +277,10 @@ impl<'d> Draft<'d> {
             TimerChange::Clear(_) => None,
         });
         let timer = timer.min();
+        let erased: Vec<ClientKeyId> = self.commit.erase.iter().map(|erase| erase.key).collect();
         let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await;
+        // Also when nobody can say whether it was made: a key that still exists is read again.
+        erased.into_iter().for_each(|key| self.desk.parts.vault.forget(key));
         match &committed {
             Ok(committed) => self.desk.signals.committed(committed, wakes, timer),
             Err(StoreError::Unavailable(_)) => self.desk.signals.perhaps_committed(wakes, timer),

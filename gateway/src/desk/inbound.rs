@@ -2,10 +2,12 @@
 //! name, logged, and leaves the state as it was.
 //!
 //! `custody` takes messages about offers and the token, `expertise` those about questions; `bare` counts in threads that have no record
-//! yet, `lives` knows which messages a restored peer made before, `refused` keeps and logs what is refused.
+//! yet, `erasure` takes what peers say of destroying a file, `lives` knows which messages a restored peer made before, `refused` keeps and
+//! logs what is refused.
 
 mod bare;
 mod custody;
+mod erasure;
 mod expertise;
 mod lives;
 mod refused;
@@ -145,8 +147,12 @@ impl Desk {
 
     /// Gives a message its effect, in the draft. Answers the client key of its thread.
     async fn take(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
+        if let Some(left) = self.erased_thread(&thread, incoming.message).await? {
+            return self.take_erased(draft, incoming, thread, left).await;
+        }
         match &incoming.message.body {
             Body::Void { .. } => self.void(draft, incoming, thread).await,
+            Body::RequestErasure { .. } | Body::DeclineErasure { .. } => self.take_erasure(draft, incoming, thread).await,
             Body::Ask(_)
             | Body::Bid { .. }
             | Body::DeclineAsk { .. }
@@ -297,6 +303,8 @@ pub(super) fn event_code(body: &Body) -> EventCode {
         Body::Receipt { .. } => EventCode::CustodyReceipted,
         Body::Refuse { .. } => EventCode::CustodyRefused,
         Body::Fence { .. } => EventCode::CustodyContested,
+        Body::RequestErasure { .. } => EventCode::PeerErased,
+        Body::DeclineErasure { .. } => EventCode::PeerKeeps,
         Body::Seen { .. } | Body::Void { .. } => EventCode::MessageReceived,
     }
 }

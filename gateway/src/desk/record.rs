@@ -17,6 +17,7 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::erasure::Wishes;
 use crate::store::Kind;
 
 /// How a record is stored: its kind, keys and sealed companion.
@@ -129,6 +130,9 @@ pub struct CaseSealed {
     /// What people said beside an act that is rare and final, in order.
     #[serde(default)]
     pub notes: Vec<CaseNote>,
+    /// Who wants it erased, and who holds it.
+    #[serde(default)]
+    pub erasure: Wishes,
 }
 
 /// What people said when they closed, reclaimed or resolved a case, or freed a reserved place: the reason, and the call they record.

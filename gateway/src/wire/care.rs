@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod consultation;
+pub mod erasure;
 pub mod event;
 pub mod handover;
 
@@ -55,6 +56,9 @@ write_requests!(
     wire::CreateCaseRequest,
     wire::UpdateCaseRequest,
     wire::CloseCaseRequest,
+    wire::AskCaseErasureRequest,
+    wire::KeepCaseRequest,
+    wire::EraseCaseRequest,
     wire::ForceReclaimCaseRequest,
     wire::ResolveContestedCaseRequest,
     wire::CreateConsultationRequest,

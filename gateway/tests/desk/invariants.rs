@@ -6,6 +6,7 @@ use schakel::store::memory::Fault;
 use schakel_domain::caller::{Role, permits};
 use schakel_domain::command::{CareAct, Command, OperateAct, PageOf, Read, ReadAct, Seen};
 use schakel_domain::dossier::Dossier;
+use schakel_domain::erasure::Ground;
 use schakel_domain::id::{CaseId, MessageId};
 use schakel_domain::message::{AskAbout, Body, Message};
 use schakel_domain::refusal::Reason;
@@ -79,6 +80,10 @@ async fn invariant_4_every_command_passes_the_one_table_of_roles() {
             care(CareAct::CloseCase { case: seen, reason: String::new() }),
             care(CareAct::Ask(question(id))),
             care(CareAct::Offer(offer(seen, PACTUM, HELP))),
+            care(CareAct::AskErasure { case: seen, ground: Ground::ClientRequest, reason: String::new() }),
+            care(CareAct::KeepCase { case: seen, until: None, reason: String::new() }),
+            care(CareAct::EraseCase { case: seen }),
+            read(Read::Erasure(id)),
             care(CareAct::ForceReclaim { case: seen, people: two() }),
             care(CareAct::ResolveContested { case: seen, people: two() }),
             read(Read::Case { id, full: true }),

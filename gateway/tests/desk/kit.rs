@@ -397,6 +397,12 @@ impl Gateway {
         self.act(act).await.map(|reply| handover(reply.answer))
     }
 
+    /// Accepts without reading first.
+    pub(crate) async fn accept_blindly(&self, id: OfferId) -> Result<Reply, Refusal> {
+        let handover = Seen { id, version: 1 };
+        self.act(CareAct::AcceptHandover { handover, read_back: Vec::new(), first_action: String::new(), first_action_at: None }).await
+    }
+
     pub(crate) async fn decline(&self, id: OfferId, code: DeclineCode) -> Result<HandoverView, Refusal> {
         let handover_seen = Seen { id, version: self.handover(id).await.version };
         let act = CareAct::DeclineHandover { handover: handover_seen, code, note: "KanarieReden".to_owned() };
@@ -544,6 +550,13 @@ impl Region {
             gateways.insert(org(me), Gateway::over(org(me), store, None, clock.clone(), folder));
         }
         Self { clock, gateways, cut: Mutex::default() }
+    }
+
+    /// These organisations, each with a store that was opened for it.
+    pub(crate) fn over(stores: Vec<(&str, Arc<dyn Store>)>) -> Self {
+        let clock = Clock(Arc::new(Mutex::new(NIGHT.parse().unwrap())));
+        let make = |(me, store)| (org(me), Gateway::over(org(me), store, None, clock.clone(), folder()));
+        Self { clock: clock.clone(), gateways: stores.into_iter().map(make).collect(), cut: Mutex::default() }
     }
 
     pub(crate) fn at(&self, me: &str) -> &Gateway {

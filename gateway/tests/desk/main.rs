@@ -8,6 +8,7 @@ mod backlog;
 mod commands;
 mod consultations;
 mod cosigning;
+mod erasure;
 mod handovers;
 mod incomplete;
 mod installs;

@@ -39,6 +39,8 @@ pub(super) struct SqliteWriter {
     pages: usize,
     /// Whether the last ordinary commit found the disk full.
     full: bool,
+    /// Whether something was erased that the log of changes may still hold.
+    scrub: bool,
     broken: watch::Sender<Option<String>>,
     /// Held for as long as the connection is open.
     _lock: File,
@@ -71,6 +73,9 @@ impl Writer for SqliteWriter {
 
     fn tidy(&mut self, idle: bool) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if self.scrub {
+                self.scrub = !self.truncate().await;
+            }
             if self.pages >= if idle { CHECKPOINT_PAGES_IDLE } else { CHECKPOINT_PAGES } {
                 self.checkpoint().await;
             }
@@ -80,6 +85,10 @@ impl Writer for SqliteWriter {
     fn close(mut self) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             self.checkpoint().await;
+            // The last connection to close removes the log of changes; one that is scrubbed first holds nothing if that fails.
+            if self.scrub {
+                self.truncate().await;
+            }
             if let Err(error) = self.conn.close().await {
                 tracing::warn!(%error, "store closed with an error");
             }
@@ -89,7 +98,7 @@ impl Writer for SqliteWriter {
 
 impl SqliteWriter {
     pub(super) fn new(conn: SqliteConnection, reserve: Reserve, lock: File, broken: watch::Sender<Option<String>>) -> Self {
-        Self { conn, reserve, pages: 0, full: false, broken, _lock: lock }
+        Self { conn, reserve, pages: 0, full: false, scrub: false, broken, _lock: lock }
     }
 
     async fn write(&mut self, commits: &[Commit]) -> Vec<Answer> {
@@ -193,6 +202,7 @@ impl SqliteWriter {
                 .await?;
         }
         script.run().await?;
+        self.scrub |= !plan.erased.is_empty();
         self.pages += 4 * plan.rows() + commits.iter().map(group::size).sum::<usize>() / 4_096;
         Ok(plan.answers)
     }
@@ -223,6 +233,26 @@ impl SqliteWriter {
         tracing::error!(%error, "the store failed, stop this process");
         self.broken.send_replace(Some(why.clone()));
         StoreError::Unavailable(why)
+    }
+
+    /// Writes the whole WAL back and cuts its file to nothing: a checkpoint alone leaves the old pages in it. Whether it was done; a reader
+    /// can be in the way, and it is then tried after the next group.
+    async fn truncate(&mut self) -> bool {
+        if self.broken.borrow().is_some() {
+            return true;
+        }
+        match sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.conn).await {
+            Ok((busy, _, _)) => {
+                self.pages = if busy == 0 { 0 } else { self.pages };
+                busy == 0
+            }
+            Err(error) => {
+                if let Failure::Other(error) = self.classify(error) {
+                    tracing::warn!(%error, "what was erased is still in the log of changes; it is tried again");
+                }
+                false
+            }
+        }
     }
 
     /// Writes the WAL back into the database as far as readers allow.
@@ -354,10 +384,40 @@ impl Rows {
 }
 
 async fn write_plan(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    write_erased(script, plan).await?;
     write_records(script, plan).await?;
     write_messages(script, plan).await?;
     write_log(script, plan).await?;
     write_timers_and_keys(script, plan).await
+}
+
+async fn write_erased(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    for erase in &plan.erased {
+        let one = |text: &str| {
+            let text = text.to_owned();
+            move |values: &mut Values| {
+                values.put(text);
+            }
+        };
+        script.add("DELETE FROM client_key WHERE id = ?", one(&erase.key.to_string())).await?;
+        for (kind, id) in &erase.records {
+            let record = |values: &mut Values| {
+                values.put(kind.code()).put(id.clone());
+            };
+            script.add("DELETE FROM record WHERE kind = ? AND id = ?", record).await?;
+        }
+        for outcome in &erase.outcomes {
+            script.add("UPDATE replay SET body = zeroblob(32) WHERE outcome = ?", one(outcome)).await?;
+        }
+        for sql in [
+            "UPDATE inbox SET sealed = x'' WHERE thread = ?",
+            "UPDATE outbox SET sealed = x'' WHERE thread = ?",
+            "UPDATE entry SET salts = NULL WHERE case_id = ? AND salts IS NOT NULL",
+        ] {
+            script.add(sql, one(&erase.thread)).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn write_records(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
