@@ -146,11 +146,7 @@ impl Desk {
 
     /// Logs something about a case without a word about its client: what is erased, or was.
     pub(super) fn note_case(&self, draft: &mut Draft<'_>, code: EventCode, by: By<'_>, object: Object, decision: Decision, case: CaseId) {
-        let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
-        if let Some(second) = by.second {
-            entry = entry.with_user(User::person(second.person.as_str(), second.function.clone()).not_initiator());
-        }
-        draft.log(entry, Some(case.to_string()), None);
+        draft.log(self.done(code, draft.now, by, object, decision, None), Some(case.to_string()), None);
     }
 
     /// The same, when a peer said it.
@@ -163,8 +159,7 @@ impl Desk {
         decision: Decision,
         (case, party): (CaseId, Party<'_>),
     ) {
-        let entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
-        draft.log(entry.with_peer(party.logged(by)), Some(case.to_string()), None);
+        draft.log(self.done(code, draft.now, by, object, decision, Some(party)), Some(case.to_string()), None);
     }
 
     /// Logs that this gateway starts, and reads whether it was recovering when it stopped; without either it does not start. To be called
