@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 /// Long enough for a busy machine; a test that needs it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Within this time a gateway has stopped: less than a service manager waits.
 const STOP: Duration = Duration::from_secs(20);

@@ -6,7 +6,6 @@ use std::backtrace::Backtrace;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -20,10 +19,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use uuid::Uuid;
 
-use super::kit::{Gateway, Region, config, schakel};
-
-/// Long enough for a busy machine; a test that needs it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::kit::{Gateway, PATIENCE, Region, config, schakel};
 
 #[derive(Debug, Default)]
 struct Planted {
