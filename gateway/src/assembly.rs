@@ -1,8 +1,8 @@
 //! ASSEMBLY: puts a gateway together from its configuration, starts it and stops it. Nothing else knows every part.
 //!
 //! Order matters at the start: store, log, agreements, overdue timers, and only then the doors: nothing is decided on a database that is not
-//! the one whose log was signed last. `ports` joins the desk to the link, `front` to the local doors; `background` is what goes on beside
-//! them.
+//! the one whose log was signed last. `link` and `ports` join the desk to peers, `serve` opens the doors, `trust` keeps what they trust up
+//! to date, and `background` is what goes on beside them.
 
 mod background;
 mod gauges;
@@ -152,8 +152,9 @@ impl Running {
         self.trust.look(true).await
     }
 
-    /// Says on every door that it serves no more, closes the doors, finishes what is under way and lets go of the store. Streams that would last (a peer's exchange, somebody who
-    /// watches events) are cut after a few seconds: whatever was acknowledged on them is durable, and the rest is sent again.
+    /// Says on every door that it serves no more, closes the doors, finishes what is under way and lets go of the store. Streams that would
+    /// last (a peer's exchange, somebody who watches events) are cut after a few seconds: whatever was acknowledged on them is durable, and
+    /// the rest is sent again.
     pub async fn stop(self) {
         for board in &self.boards {
             board.close().await;

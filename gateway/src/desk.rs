@@ -111,6 +111,8 @@ pub struct Delivery {
     pub message: Result<Message, Refusal>,
     /// Its exact bytes.
     pub bytes: Vec<u8>,
+    /// The life of the sender's data in which it signed the batch; the message itself may be older.
+    pub incarnation: u64,
     /// Encoded proof: `schakel.type.v1.MessageProof`.
     pub proof: Vec<u8>,
     /// Where it stood in the sender's trace, as the sender says.

@@ -39,9 +39,9 @@ pub enum Kind {
     Covenant,
     /// The newest party record held of one organisation.
     PartyRecord,
-    /// What this gateway knows of a peer's gateway: counters, stop, recovery.
+    /// What is kept of a peer beside cases: counters of threads that have no record here, and its incarnation once it was restored.
     Peer,
-    /// Few singletons of the gateway itself: incarnation, newest signed checkpoint.
+    /// Few singletons of the gateway itself: whether data was lost and which life this is, stops, the newest signed checkpoint.
     Gateway,
     /// What stands in the place of something that was erased; id is that of the case, handover or consultation it was.
     Erasure,

@@ -3,8 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "region/checked.rs"]
+mod checked;
 #[path = "region/kit.rs"]
 mod kit;
+#[path = "region/lost_key.rs"]
+mod lost_key;
 #[path = "region/remote_cli.rs"]
 mod remote_cli;
 #[path = "region/restored.rs"]

@@ -240,6 +240,9 @@ reasons! {
     MessageConflict "MESSAGE_CONFLICT" Denied
         nl: "Dit berichtnummer is al gebruikt voor een ander bericht.", "Gebruik voor elk bericht een nieuw nummer.";
         en: "This message id was used for another message.", "Use a new id for every message.";
+    SenderRestored "SENDER_RESTORED" Denied
+        nl: "De afzender heeft een oudere database teruggezet nadat hij dit bericht maakte; het telt niet meer.", "Bel de ontvanger, lees de zaak opnieuw, en doe opnieuw wat nog nodig is.";
+        en: "The sender put an older database back after it made this message; it no longer counts.", "Telephone the receiver, read the case again, and do again what is still needed.";
     ProtocolViolation "PROTOCOL_VIOLATION" Denied
         nl: "Dit bericht past niet in de stand van de zaak.", "Lees de zaak opnieuw bij de andere organisatie.";
         en: "This message does not fit the state of the case.", "Read the case again at the other organisation.";

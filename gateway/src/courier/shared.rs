@@ -20,7 +20,7 @@ pub enum State {
     Waiting,
     /// Stopped by an operator.
     Stopped,
-    /// The peer has seen more of our messages than we hold: nothing is sent.
+    /// The peer has seen more of our messages than we hold: nothing is sent. So it is until a greeting goes well.
     PeerKnowsMore,
 }
 

@@ -60,7 +60,13 @@ impl Task {
         loop {
             self.wait_for_work().await;
             let started = Instant::now();
-            self.shared.show(|shown| (shown.state, shown.next_attempt) = (State::Connecting, None));
+            self.shared.show(|shown| {
+                shown.next_attempt = None;
+                // What was lost stays lost while the peer is asked again.
+                if shown.state != State::PeerKnowsMore {
+                    shown.state = State::Connecting;
+                }
+            });
             match session::hold(&mut self).await {
                 Ok(()) => {
                     self.attempts = 0;

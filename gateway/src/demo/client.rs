@@ -83,6 +83,12 @@ impl Client {
         HealthClient::new(self.care.clone())
     }
 
+    /// Checks of the log.
+    #[must_use]
+    pub fn verification(&self) -> audit::verification_service_client::VerificationServiceClient<Channel> {
+        audit::verification_service_client::VerificationServiceClient::new(self.audit.clone())
+    }
+
     /// Consultations.
     #[must_use]
     pub fn consultations(&self) -> care::consultation_service_client::ConsultationServiceClient<Channel> {

@@ -2,12 +2,14 @@
 //! name, logged, and leaves the state as it was.
 //!
 //! `custody` takes messages about offers and the token, `expertise` those about questions; `bare` counts in threads that have no record
-//! yet, `erasure` takes what peers say of destroying a file, `refused` keeps and logs what is refused.
+//! yet, `erasure` takes what peers say of destroying a file, `lives` knows which messages a restored peer made before, `refused` keeps and
+//! logs what is refused.
 
 mod bare;
 mod custody;
 mod erasure;
 mod expertise;
+mod lives;
 mod refused;
 
 pub(super) use refused::Refusals;
@@ -71,6 +73,9 @@ impl Desk {
     /// Takes the messages of one batch of one peer; one receipt per delivery, in the same order. Threads are taken at the same time, the
     /// messages of one thread one after the other.
     pub async fn receive(&self, caller: &Caller, deliveries: Vec<Delivery>) -> Vec<Receipt> {
+        if let Err(refusal) = self.meet(caller, &deliveries).await {
+            return deliveries.iter().map(|_| later(refusal.clone())).collect();
+        }
         let mut threads: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (at, delivery) in deliveries.iter().enumerate() {
             let thread = delivery.message.as_ref().map_or("", |message| message.thread.as_str());
@@ -137,8 +142,12 @@ impl Desk {
             let missing = Refusal::new(Stage::Peer, Reason::OutOfOrder).because(format!("position {} is missing", link.received + 1));
             return Ok(later(missing));
         }
+        let life = self.life_of(&message.sender).await?;
         let mut draft = Draft::new(self);
-        let judged = if message.seq <= link.received {
+        draft.commit.expect.push(life.expected());
+        let judged = if let Err(refusal) = life.counts(message) {
+            Err(refusal.into())
+        } else if message.seq <= link.received {
             Err(Refusal::new(Stage::Peer, Reason::MessageConflict).because("this position of the thread is taken").into())
         } else if message.seq > MAX_IN_THREAD && !matches!(message.body, Body::Void { .. }) {
             Err(Refusal::new(Stage::Peer, Reason::QuotaExceeded).because(format!("at most {MAX_IN_THREAD} messages in a thread")).into())

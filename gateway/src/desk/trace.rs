@@ -98,21 +98,14 @@ impl Desk {
         rule: Rule<'_>,
         peer: Option<Party<'_>>,
     ) -> Result<(), Stop> {
-        let protocol = protocol(rule);
-        let mut object = Object::new(about.kind, "uuid", about.id.clone(), protocol).at_version(about.version.to_string());
+        let mut object = Object::new(about.kind, "uuid", about.id.clone(), protocol(rule)).at_version(about.version.to_string());
         if about.case.is_some() {
             object = object.about_client(about.relation, consent_profile(about.dossier));
         }
-        let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision(rule));
-        if let Some(second) = by.second {
-            entry = entry.with_user(User::person(second.person.as_str(), second.function.clone()).not_initiator());
-        }
+        let mut entry = self.done(code, draft.now, by, object, decision(rule), peer);
         if let Some(case) = about.case.filter(|_| about.kind != "case") {
-            let belongs = Object::new("case", "uuid", case.to_string(), protocol_of(rule));
+            let belongs = Object::new("case", "uuid", case.to_string(), protocol(rule));
             entry = entry.with_object(belongs.about_client(about.relation, consent_profile(about.dossier)));
-        }
-        if let Some(party) = peer {
-            entry = entry.with_peer(party.logged(by));
         }
         let salts = match about.case {
             Some(case) => {
@@ -136,23 +129,24 @@ impl Desk {
         decision: Decision,
         peer: Option<Party<'_>>,
     ) {
-        let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
+        draft.log(self.done(code, draft.now, by, object, decision, peer), None, None);
+    }
+
+    /// An entry of something that was done: by whom, with which second person, and with which other organisation.
+    fn done(&self, code: EventCode, at: Timestamp, by: By<'_>, object: Object, decision: Decision, peer: Option<Party<'_>>) -> Entry {
+        let mut entry = Entry::new(Event::new(code, Outcome::Done, at), self.user(by), object, self.source(), decision);
         if let Some(second) = by.second {
             entry = entry.with_user(User::person(second.person.as_str(), second.function.clone()).not_initiator());
         }
         if let Some(party) = peer {
             entry = entry.with_peer(party.logged(by));
         }
-        draft.log(entry, None, None);
+        entry
     }
 
     /// Logs something about a case without a word about its client: what is erased, or was.
     pub(super) fn note_case(&self, draft: &mut Draft<'_>, code: EventCode, by: By<'_>, object: Object, decision: Decision, case: CaseId) {
-        let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
-        if let Some(second) = by.second {
-            entry = entry.with_user(User::person(second.person.as_str(), second.function.clone()).not_initiator());
-        }
-        draft.log(entry, Some(case.to_string()), None);
+        draft.log(self.done(code, draft.now, by, object, decision, None), Some(case.to_string()), None);
     }
 
     /// The same, when a peer said it.
@@ -165,8 +159,7 @@ impl Desk {
         decision: Decision,
         (case, party): (CaseId, Party<'_>),
     ) {
-        let entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
-        draft.log(entry.with_peer(party.logged(by)), Some(case.to_string()), None);
+        draft.log(self.done(code, draft.now, by, object, decision, Some(party)), Some(case.to_string()), None);
     }
 
     /// Logs that this gateway starts, and reads whether it was recovering when it stopped; without either it does not start. To be called
@@ -291,10 +284,6 @@ fn client_name(case: CaseId, dossier: Option<&Dossier>) -> String {
 
 fn role_name(caller: &Caller) -> String {
     caller.roles.iter().next().map_or("none", |role| role.as_str()).to_owned()
-}
-
-fn protocol_of(rule: Rule<'_>) -> String {
-    protocol(rule)
 }
 
 fn protocol(rule: Rule<'_>) -> String {

@@ -603,13 +603,10 @@ impl Region {
 
     /// Brings a letter and tells nobody.
     pub(crate) async fn bring(&self, letter: &Letter) -> Verdict {
-        let delivery = Delivery {
-            number: letter.number,
-            message: federation::decode(&letter.bytes),
-            bytes: letter.bytes.clone(),
-            proof: proof(),
-            trace: None,
-        };
+        // The courier greets, and signs, in the life its gateway is in.
+        let incarnation = self.gateways.get(&letter.from).map_or(1, |from| from.desk.incarnation());
+        let message = federation::decode(&letter.bytes);
+        let delivery = Delivery { number: letter.number, message, bytes: letter.bytes.clone(), incarnation, proof: proof(), trace: None };
         self.gateways[&letter.to].desk.receive(&peer(&letter.from), vec![delivery]).await.remove(0).verdict
     }
 

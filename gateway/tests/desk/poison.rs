@@ -12,7 +12,7 @@ use super::kit::*;
 
 fn delivery(letter: &Letter) -> Delivery {
     let message = federation::decode(&letter.bytes);
-    Delivery { number: letter.number, message, bytes: letter.bytes.clone(), proof: b"proof".to_vec(), trace: None }
+    Delivery { number: letter.number, message, bytes: letter.bytes.clone(), incarnation: 1, proof: b"proof".to_vec(), trace: None }
 }
 
 fn changed(letter: &Letter, change: impl FnOnce(&mut Message)) -> Letter {

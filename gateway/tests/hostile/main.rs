@@ -10,6 +10,8 @@ mod stage;
 mod tricks;
 mod victim;
 
+use schakel::batch::Parties;
+use schakel_domain::message::Message;
 use schakel_domain::refusal::Reason;
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::federation::v1::covenant_sync_service_client::CovenantSyncServiceClient;
@@ -172,6 +174,41 @@ async fn a_fence_never_frees_anybody_and_a_lower_one_moves_nothing() {
         let named = |entry: &&String| entry.contains("custody-contested") && entry.contains(stage.peer.us.as_str());
         assert!(entries.iter().any(|entry| named(&entry)), "{entries:?}");
     }
+    stage.victim.running.stop().await;
+}
+
+/// A peer that signs in a later life of its data has ended the earlier one: it cannot go back and forth between the two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_was_restored_cannot_bring_what_it_made_before() {
+    let stage = Stage::set().await;
+    let (_, taken) = stage.proposal();
+    stage.peer.send_well(std::slice::from_ref(&taken)).await;
+    let in_life = async |incarnation: u64, message: Vec<u8>| {
+        let parties = Parties { incarnation, ..stage.peer.parties() };
+        let mut line = stage.peer.open().await.unwrap();
+        line.say(Some(Say::Hello(pb::Hello { incarnation, ..stage.peer.hello() }))).await.unwrap();
+        let batch = stage.peer.signed(&parties, &[(stage.peer.next_number(), message)]);
+        let Ok(Some(Reply::Acknowledgement(mut said))) = line.say(Some(Say::Batch(batch))).await else { panic!() };
+        (said.results[0].outcome(), said.results.remove(0).reason)
+    };
+    let later = Message { incarnation: 2, ..stage.proposal().1 };
+    let old = |stage: &Stage| stage.bytes(&stage.proposal().1);
+
+    // A Hello is no signature: it ends no life.
+    let mut hello = stage.peer.open().await.unwrap();
+    hello.say(Some(Say::Hello(pb::Hello { incarnation: 9, ..stage.peer.hello() }))).await.unwrap();
+    assert_eq!(in_life(1, old(&stage)).await.0, Outcome::Accepted);
+    assert_eq!(in_life(2, stage.bytes(&later)).await.0, Outcome::Accepted);
+    let (before, log) = (stage.victim.standing().await, stage.victim.log_size().await);
+
+    for incarnation in [2, 1] {
+        assert_eq!(in_life(incarnation, old(&stage)).await, (Outcome::Refused, Reason::SenderRestored.code().to_owned()));
+    }
+
+    let entries = stage.victim.entries(log).await;
+    assert_eq!((entries.len(), entries.iter().filter(|entry| entry.contains("SENDER_RESTORED")).count()), (2, 2), "{entries:?}");
+    assert_eq!(stage.victim.standing().await, before);
+    assert_eq!(in_life(1, stage.bytes(&taken)).await.0, Outcome::Accepted, "what was taken in stays so");
     stage.victim.running.stop().await;
 }
 

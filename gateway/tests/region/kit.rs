@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 /// Long enough for a busy machine; a test that needs it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Within this time a gateway has stopped: less than a service manager waits.
 const STOP: Duration = Duration::from_secs(20);
@@ -43,7 +43,8 @@ pub(crate) struct Gateway {
     /// Crisis staff who may also do what takes two people.
     pub(crate) person: Person,
     pub(crate) running: Running,
-    ca: PathBuf,
+    /// The certificates of the CAs that every gateway here trusts.
+    pub(crate) ca: PathBuf,
     socket: PathBuf,
 }
 
@@ -64,6 +65,11 @@ impl Run {
 impl Region {
     /// Starts the gateways of these organisations, by their names in the Gelderland story. The other parties signed, and are never there.
     pub(crate) async fn of(keys: &[&str]) -> Self {
+        Self::of_world(keys, |_| ()).await
+    }
+
+    /// The same, with something changed in their files before they start.
+    pub(crate) async fn of_world(keys: &[&str], change: impl FnOnce(&World)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut scenario = Scenario::gelderland().unwrap();
         scenario.organizations.retain(|organization| keys.contains(&organization.key.to_string().as_str()));
@@ -81,6 +87,7 @@ impl Region {
             lines.push(line);
         }
         let world = World::make(&folder.path().canonicalize().unwrap(), &scenario, &ports, jiff::Timestamp::now()).unwrap();
+        change(&world);
         let mut gateways = Vec::new();
         for ((home, listeners), line) in world.homes.iter().zip(sockets).zip(lines) {
             let people = &scenario.organization(&home.key).unwrap().people;
@@ -137,6 +144,11 @@ impl Gateway {
         let running = assembly::start(config, listeners, Arc::new(SystemSource::default())).await.unwrap();
         let client = Client::new(&home, ca).unwrap();
         Self { home, line, client, person, running, ca: ca.to_owned(), socket }
+    }
+
+    /// Its own systems and staff meet its doors with the certificate they show now.
+    pub(crate) fn reconnect(&mut self) {
+        self.client = Client::new(&self.home, &self.ca).unwrap();
     }
 
     /// Stops it, changes something in its data, and starts it again.
@@ -325,8 +337,9 @@ pub(crate) fn request_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
-async fn schakel(args: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_schakel")).args(args).output().await.unwrap();
+/// The program, to its end; it ends with the test at the latest.
+pub(crate) async fn schakel(args: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_schakel")).args(args).kill_on_drop(true).output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let run = Run { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
     assert!(!run.err.contains("panicked"), "{args:?}: {}", run.err);

@@ -11,7 +11,7 @@ use schakel_domain::refusal::Lang;
 use schakel_proto::care::v1::case::Standing;
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use super::kit::{Gateway, Region};
+use super::kit::{Gateway, PATIENCE, Region};
 
 const CASES: &str = "schakel.care.v1.CaseService";
 const HANDOVERS: &str = "schakel.care.v1.HandoverService";
@@ -63,7 +63,8 @@ async fn says(gateway: &Gateway, service: &str) -> ServingStatus {
 async fn health_until(gateway: &Gateway, service: &str, wanted: ServingStatus) {
     let request = tonic_health::pb::HealthCheckRequest { service: service.to_owned() };
     let mut told = gateway.client.care_health().watch(request).await.unwrap().into_inner();
-    while told.message().await.unwrap().expect("it goes on telling").status() != wanted {}
+    let heard = async { while told.message().await.unwrap().expect("it goes on telling").status() != wanted {} };
+    tokio::time::timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("{service}: health never says {wanted:?}"));
 }
 
 /// SEZ with an offer to Pro Persona that waits, put back to a copy made before its newest case and its newest offer.
@@ -176,6 +177,7 @@ async fn health_says_that_nothing_is_served_before_the_doors_close() {
     region.stop().await;
 
     for mut stream in told {
-        assert_eq!(stream.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+        let last = tokio::time::timeout(PATIENCE, stream.message()).await.expect("health says nothing more");
+        assert_eq!(last.unwrap().unwrap().status(), ServingStatus::NotServing);
     }
 }

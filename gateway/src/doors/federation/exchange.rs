@@ -200,7 +200,15 @@ impl Parcel<'_> {
         use prost::Message as _;
         let pb::NumberedMessage { number, message, traceparent } = &self.messages[index];
         let proof = self.signed.message_proof(index, self.numbered[index]).encode_to_vec();
-        Delivery { number: *number, message: self.read(message), bytes: message.clone(), proof, trace: context::said(traceparent) }
+        let incarnation = self.parties.incarnation;
+        Delivery {
+            number: *number,
+            message: self.read(message),
+            bytes: message.clone(),
+            incarnation,
+            proof,
+            trace: context::said(traceparent),
+        }
     }
 
     /// The message, when it is of this sender, for us, and of no later incarnation than its sender's.
