@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "region/faults.rs"]
+mod faults;
 #[path = "region/kit.rs"]
 mod kit;
 #[path = "region/remote_cli.rs"]
