@@ -95,7 +95,7 @@ impl Inbound {
     /// The write to hand to the desk.
     #[must_use]
     pub fn into_write(self) -> Write<CareAct> {
-        Write { request: self.request, body: self.body, actor: self.actor, act: self.act }
+        Write { request: self.request, body: self.body, actor: self.actor, within: None, act: self.act }
     }
 }
 

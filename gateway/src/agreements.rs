@@ -82,16 +82,23 @@ impl Agreements {
     /// Goes on to a newer state of the store; an older one, of a commit that was overtaken, changes nothing.
     pub fn advance(&self, held: Held) {
         let held = Arc::new(held);
-        self.held.rcu(|now| Arc::clone(if now.generation < held.generation { &held } else { now }));
+        let before = self.held.rcu(|now| Arc::clone(if now.generation < held.generation { &held } else { now }));
+        if before.generation < held.generation {
+            self.changed();
+        }
     }
 
     /// Replaces what is held, whatever it was.
     pub fn replace(&self, held: Held) {
         self.held.store(Arc::new(held));
+        self.changed();
+    }
+
+    fn changed(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Tells when something else is held: whoever was let in by it is then judged again.
+    /// Tells when something else is held: whoever was let in by it is then judged again, and peers are told what is new.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -109,12 +116,22 @@ impl Agreements {
         any(questions(document, wish, to)?, |question| book.permits(question, now))
     }
 
-    /// The covenant's answer to something new that a peer asks, under the version it names.
+    /// The covenant's answer to something new that a peer asks, under the version and by the clause it names. That clause must give it by
+    /// itself: both logs then say the same, and nobody makes up on what ground he asks. It need not be the first that fits, because a
+    /// dataset may leave out what the asker was judged by.
     ///
     /// # Errors
-    /// As [`Agreements::permits`], and when that version no longer serves for new things.
-    pub fn permits_new_under(&self, named: &CovenantRef, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
-        self.under(named, wish, now, false)
+    /// As [`Agreements::permits`], when that version no longer serves for new things, and `CLAUSE_MISMATCH` when only another clause gives it.
+    pub fn permits_new_under(&self, named: &CovenantRef, clause: &str, wish: &Wish, now: Timestamp) -> Result<Grant, Refusal> {
+        let given = self.under(named, wish, now, false)?;
+        if given.clause.as_str() == clause {
+            return Ok(given);
+        }
+        let held = self.held();
+        let covenant = held.book.as_ref().ok_or_else(missing)?.lookup(named, now, false)?;
+        let questions = questions(covenant.binding()?, wish, wish.to.as_ref().ok_or_else(missing)?)?;
+        let by_itself = questions.iter().find_map(|question| covenant.permits_by(clause, question, now));
+        by_itself.ok_or_else(|| mismatch(&given))
     }
 
     /// The covenant's answer about something that is already open, under the version it was made under.
@@ -320,6 +337,11 @@ fn services(document: &Document, wish: &Wish, to: &OrgId) -> Result<Vec<ServiceI
     let found: Vec<_> = document.services.iter().filter(fits).map(|service| service.id.clone()).collect();
     let none = Refusal { field: Some("service".to_owned()), ..Refusal::new(Stage::Covenant, Reason::CovenantDenied) };
     if found.is_empty() { Err(none.because("this organisation does not offer this service in the covenant")) } else { Ok(found) }
+}
+
+/// A message names a clause that does not give what it asks; this grant would.
+pub fn mismatch(given: &Grant) -> Refusal {
+    Refusal::new(Stage::Covenant, Reason::ClauseMismatch).under(given.clause.as_str())
 }
 
 fn missing() -> Refusal {

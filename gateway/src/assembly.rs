@@ -1,11 +1,10 @@
 //! ASSEMBLY: puts a gateway together from its configuration, starts it and stops it. Nothing else knows every part.
 //!
-//! Order matters at the start: store, agreements, overdue timers, log, and only then the doors. `ports` joins the desk to the link, `front`
-//! to the local doors.
+//! Order matters at the start: store, log, agreements, overdue timers, and only then the doors: nothing is decided on a database that is not
+//! the one whose log was signed last. `ports` joins the desk to the link, `front` to the local doors; `background` is what goes on beside
+//! them.
 
-mod covenants;
-mod export;
-mod front;
+mod background;
 pub mod link;
 mod ports;
 mod serve;
@@ -21,8 +20,6 @@ use schakel_domain::caller::{Caller, Role};
 use schakel_domain::covenant::signed::MAX_BUNDLE_BYTES;
 use schakel_domain::party_record::MAX_RECORD_BYTES;
 use schakel_domain::refusal::Refusal;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::adapter_door::AdapterStatus;
 use crate::adapter_door::file_drop::FileDropDoor;
@@ -32,12 +29,14 @@ use crate::config::{Config, StoreKind, keys};
 use crate::cosigner::{self, Cosigner};
 use crate::courier::{Courier, Dial, Heads};
 use crate::desk::{Desk, Parts, Source};
+use crate::doors::health::Board;
+use crate::front_desk::{Checks, Front};
 use crate::ledger::Ledger;
 use crate::store::{Store, StoreError, postgres, sqlite};
+use crate::supervisor::Supervisor;
 use crate::vault::{FileKey, Vault};
 use crate::witness::Witness;
 
-use self::front::Front;
 use self::link::Link;
 pub use self::trust::Reload;
 use self::trust::Trust;
@@ -117,17 +116,30 @@ pub struct Running {
     /// Its courier.
     pub courier: Arc<Courier>,
     trust: Arc<Trust>,
-    stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
-    fatal: Arc<dyn Store>,
+    tasks: Supervisor,
+    boards: Vec<Board>,
+    store: Arc<dyn Store>,
+}
+
+/// Why a running gateway must end though nobody stopped it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// What the kernel still held is unknown: nothing more may be asked of the store, not even to stop in good order.
+    #[error("the store broke; this process ends so that a restart can recover what is durable")]
+    Store,
+    /// A part of the gateway is gone that everything else counts on.
+    #[error("{0}: a part of this gateway ended that should go on, see the log; this process ends so that a restart begins anew")]
+    Part(&'static str),
 }
 
 impl Running {
-    /// Resolves when the store broke in a way that only a restart mends: the process must then end at once.
-    pub async fn fatal(&self) {
+    /// Resolves when something broke that only a restart mends: the process must then end.
+    pub async fn fatal(&self) -> Fatal {
+        let mut gone = self.tasks.gone();
         tokio::select! {
-            _why = self.fatal.fatal() => {}
-            _why = self.ledger.fatal() => {}
+            _why = self.store.fatal() => Fatal::Store,
+            _why = self.ledger.fatal() => Fatal::Store,
+            Ok(name) = gone.wait_for(Option::is_some) => Fatal::Part(name.unwrap_or_default()),
         }
     }
 
@@ -137,16 +149,15 @@ impl Running {
         self.trust.look(true).await
     }
 
-    /// Closes the doors, finishes what is under way and lets go of the store. Streams that would last (a peer's exchange, somebody who
+    /// Says on every door that it serves no more, closes the doors, finishes what is under way and lets go of the store. Streams that would last (a peer's exchange, somebody who
     /// watches events) are cut after a few seconds: whatever was acknowledged on them is durable, and the rest is sent again.
-    pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        self.courier.stop();
-        let finished = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, finished).await.is_err() {
-            self.tasks.shutdown().await;
+    pub async fn stop(self) {
+        for board in &self.boards {
+            board.close().await;
         }
-        self.fatal.close().await;
+        self.courier.stop();
+        self.tasks.stop(GRACE).await;
+        self.store.close().await;
     }
 }
 
@@ -156,6 +167,9 @@ impl Running {
 /// What is missing or wrong, in words for the operator. No door was opened.
 pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>) -> Result<Running, StartError> {
     let store = open_store(&config).await?;
+    // Before anything is decided on what the database holds: is it the one that was there last?
+    let log_key = keys::read_log_signer(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
+    let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);
     let random = SystemRandom::new();
     let wrap = FileKey::read(&config.keys.vault, random.clone()).map_err(|error| StartError::part("vault key", error))?;
     let vault = Arc::new(Vault::new(Box::new(wrap), Arc::clone(&store), random));
@@ -171,13 +185,13 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
         vault,
         agreements,
         ids: Arc::clone(&source),
-        incarnation: 1,
     }));
     desk.started().await.map_err(StartError::Desk)?;
+    if let Some(fault) = ledger.fault() {
+        desk.log_contradicted(&fault).await.map_err(StartError::Desk)?;
+    }
     install_documents(&config, &desk).await?;
     desk.tick().await.map_err(StartError::Desk)?;
-    let log_key = keys::read_log_signer(&config.keys.log, &config.organization).map_err(|error| StartError::part("log key", error))?;
-    let ledger = Arc::new(Ledger::open(Arc::clone(&store), log_key, Some(config.data.join("checkpoint"))).await?);
 
     let (link, heads) = connect(&config, &desk, &source)?;
     let cosigner = Arc::new(Cosigner::new(cosigner::Ports {
@@ -190,25 +204,27 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     }));
     // How late it is counts before anybody can offer.
     cosigner.look().await?;
-    let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
+    let mut tasks = Supervisor::default();
     let adapters = file_drop(&config, &desk, &source)?;
     let trust: Arc<OnceLock<Arc<Trust>>> = Arc::default();
+    let shown = Arc::clone(&trust);
     let front = Arc::new(Front {
-        trust: Arc::clone(&trust),
+        certificate_ends: Arc::new(move || shown.get().map(|trust| trust.certificate_ends()).unwrap_or_default()),
+        checks: Checks::default(),
         desk: Arc::clone(&desk),
         ledger: Arc::clone(&ledger),
         courier: Arc::clone(&link.courier),
         adapters: adapters.iter().map(|(status, _)| Arc::clone(status)).collect(),
     });
-    let (addresses, parts) = serve::open(&config, listeners, &front, &link, &source, &mut tasks, &stopped).await?;
-    let trust = Arc::clone(trust.get_or_init(|| Arc::new(parts.into_trust(&desk, configuration(&config)))));
-    background(&mut tasks, &stopped, &desk, &ledger, &link.courier, adapters);
+    let opened = serve::open(&config, listeners, &front, &link, &source, &mut tasks, background::able(&desk)).await?;
+    let (addresses, boards) = (opened.addresses, opened.boards);
+    let trust = Arc::clone(trust.get_or_init(|| Arc::new(opened.parts.into_trust(&desk, configuration(&config)))));
+    background::start(&mut tasks, &desk, &ledger, &link.courier, adapters, &boards);
     let (asks, keeper) = (Arc::clone(&cosigner), Arc::clone(&trust));
-    tasks.spawn(serve::until_stopped(stopped.clone(), async move { asks.run().await }));
-    tasks.spawn(serve::until_stopped(stopped.clone(), async move { keeper.keep().await }));
+    tasks.spawn("cosigner", async move { asks.run().await });
+    tasks.spawn("trust keeper", async move { keeper.keep().await });
     link.courier.start().await?;
-    Ok(Running { addresses, desk, ledger, cosigner, courier: link.courier, trust, stop, tasks, fatal: store })
+    Ok(Running { addresses, desk, ledger, cosigner, courier: link.courier, trust, tasks, boards, store })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
@@ -304,24 +320,4 @@ fn file_drop(
     let clock = Arc::clone(source);
     let status = Arc::new(AdapterStatus::new(&drop.client, "file-drop", Box::new(move || clock.now())));
     serve::file_drop(config, drop, desk, Arc::clone(&status)).map(|door| Some((status, door)))
-}
-
-/// Everything that goes on beside the doors: timers, the log's signer, the courier's wakes, the file drop.
-fn background(
-    tasks: &mut JoinSet<()>,
-    stopped: &watch::Receiver<bool>,
-    desk: &Arc<Desk>,
-    ledger: &Arc<Ledger>,
-    courier: &Arc<Courier>,
-    adapters: Option<(Arc<AdapterStatus>, FileDropDoor)>,
-) {
-    tasks.spawn(serve::until_stopped(stopped.clone(), link::clock(Arc::clone(desk))));
-    tasks.spawn(serve::until_stopped(stopped.clone(), link::replicas(Arc::clone(desk))));
-    let (signer, sizes) = (Arc::clone(ledger), desk.signals().log());
-    tasks.spawn(serve::until_stopped(stopped.clone(), async move { signer.run(sizes).await }));
-    tasks.spawn(serve::until_stopped(stopped.clone(), link::outgoing(Arc::clone(desk), Arc::clone(courier))));
-    if let Some((_, door)) = adapters {
-        let stop = stopped.clone();
-        tasks.spawn(async move { door.run(serve::stopped(stop)).await });
-    }
 }

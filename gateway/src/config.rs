@@ -17,7 +17,7 @@ use jsonwebtoken::Algorithm;
 use schakel_domain::audit::entry::Responsible;
 use schakel_domain::covenant::time::Period;
 use schakel_domain::id::OrgId;
-use schakel_domain::person::PersonId;
+use schakel_domain::person::{Actor, PersonId};
 use serde::Deserialize;
 
 pub use problem::{Problem, Severity};
@@ -249,7 +249,7 @@ pub struct FileDrop {
     /// The folder both sides reach.
     pub folder: PathBuf,
     /// How that system is called in the log.
-    #[serde(default = "FileDrop::name")]
+    #[serde(default = "FileDrop::usual_client")]
     pub client: String,
     /// Who answers for the exchange itself.
     pub person: PersonId,
@@ -452,7 +452,13 @@ impl Config {
 }
 
 impl FileDrop {
-    fn name() -> String {
+    /// Whoever answers for the exchange itself, by name.
+    #[must_use]
+    pub fn responsible(&self) -> Actor {
+        Actor { person: self.person.clone(), name: self.name.clone(), function: self.function.clone() }
+    }
+
+    fn usual_client() -> String {
         "file-drop".to_owned()
     }
 

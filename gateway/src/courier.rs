@@ -41,7 +41,7 @@ use shared::Shared;
 pub use shared::State;
 
 use crate::peers::agreements::Agreements;
-use crate::peers::{Directory, Signer};
+use crate::peers::{Directory, Incarnation, Signer};
 use crate::store::{OutboxRow, Store, StoreError};
 
 /// Gives the exact bytes of a message that is stored sealed.
@@ -106,8 +106,8 @@ pub trait Outcome: Send + Sync + 'static {
 pub struct Ports {
     /// This organisation.
     pub us: OrgId,
-    /// Raised at every restore.
-    pub incarnation: u64,
+    /// Which life of this gateway's data it is, now.
+    pub incarnation: Incarnation,
     /// The outbox.
     pub store: Arc<dyn Store>,
     /// Opens what is stored sealed.

@@ -28,14 +28,16 @@ mod trace;
 mod views;
 mod void;
 
+pub use agreements::{Installed, Paper};
 pub use clock::Action;
 pub use outcome::Delivered;
 pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
+pub use recovery::Halted;
 pub use signals::Signals;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -46,9 +48,11 @@ use schakel_domain::id::{ClientKeyId, Hash, OrgId};
 use schakel_domain::message::Message;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::draft::{Draft, Stop, internal, store_refusal};
+use self::recovery::FIRST_LIFE;
 use self::trace::By;
 use crate::agreements::Agreements;
 use crate::store::{Replay, Store};
@@ -83,8 +87,6 @@ pub struct Parts {
     pub agreements: Arc<Agreements>,
     /// Time, ids and salts.
     pub ids: Arc<dyn Source>,
-    /// Raised at every restore of this gateway's data.
-    pub incarnation: u64,
 }
 
 /// What the desk answers to a door.
@@ -133,7 +135,8 @@ pub struct Receipt {
 pub struct Desk {
     parts: Parts,
     signals: Arc<Signals>,
-    recovering: AtomicBool,
+    /// Whether this gateway decides, and if not why.
+    halted: watch::Sender<Halted>,
     /// Timers that this version cannot read, told of.
     unreadable: Mutex<BTreeSet<String>>,
     incarnation: AtomicU64,
@@ -150,13 +153,12 @@ impl Desk {
     /// A desk over its parts. Nothing happens until something comes in.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let incarnation = AtomicU64::new(parts.incarnation);
         Self {
             parts,
             signals: Arc::new(Signals::default()),
-            recovering: AtomicBool::new(false),
+            halted: watch::Sender::default(),
             unreadable: Mutex::default(),
-            incarnation,
+            incarnation: AtomicU64::new(FIRST_LIFE),
             refusals: inbound::Refusals::default(),
         }
     }
@@ -181,7 +183,7 @@ impl Desk {
         about: Option<(&'static str, String)>,
     ) -> Result<T, Refusal> {
         match outcome {
-            Err(refusal) if refusal.stage != Stage::Store || refusal.reason == Reason::Internal => {
+            Err(refusal) if refusal.stage != Stage::Store || is_fault(refusal.reason) => {
                 self.log_refusal(by, act, about, &refusal).await?;
                 Err(refusal)
             }
@@ -235,13 +237,21 @@ impl Desk {
         self.parts.ids.now()
     }
 
-    /// Whether this gateway stopped deciding because a peer holds messages of ours that our own store lacks.
+    /// Whether this gateway stopped deciding because it lost data: see [`Halted`].
     #[must_use]
     pub fn recovering(&self) -> bool {
-        self.recovering.load(Ordering::Acquire)
+        self.halted.borrow().decides_nothing()
     }
 
-    fn incarnation(&self) -> u64 {
+    /// Follows whether it decides.
+    #[must_use]
+    pub fn halts(&self) -> watch::Receiver<Halted> {
+        self.halted.subscribe()
+    }
+
+    /// Which life of this gateway's data it is, from 1: raised whenever recovery ends, and part of every message.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
         self.incarnation.load(Ordering::Acquire)
     }
 
@@ -268,10 +278,19 @@ impl Desk {
     }
 
     async fn attempt(&self, caller: &Caller, command: &Command) -> Result<Reply, Stop> {
+        self.lies_within(command).await?;
         match command {
             Command::Read(read) => self.read(caller, read).await.map(fresh),
             Command::Care(write) => self.care(caller, write).await,
         }
+    }
+
+    /// A handover is named under its case; under another one it does not exist, like one that is not there at all.
+    async fn lies_within(&self, command: &Command) -> Result<(), Stop> {
+        let (Some(case), Some(("handover", id))) = (command.within(), command.about()) else { return Ok(()) };
+        let Some(record) = self.parts.store.record(HandoverRecord::KIND, &id).await? else { return Ok(()) };
+        let known: HandoverRecord = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
+        if known.case == case { Ok(()) } else { Err(Refusal::new(Stage::State, Reason::NotFound).into()) }
     }
 
     async fn care(&self, caller: &Caller, write: &Write<CareAct>) -> Result<Reply, Stop> {
@@ -341,6 +360,24 @@ impl Desk {
         Ok(Doc { id: record.id, version: record.version, clear, sealed })
     }
 
+    /// For a list, which shows what is in the clear: an item whose sealed part cannot be opened hides neither itself nor the others, and the
+    /// operator's log names it. Whoever asks for the item alone hears `UNREADABLE`.
+    async fn open_listed<T: Shape>(&self, record: crate::store::Record) -> Result<Doc<T>, Stop> {
+        match self.open_record(record.clone()).await {
+            Err(Stop::Refused(refusal)) if refusal.reason == Reason::Unreadable => {
+                tracing::warn!(kind = ?record.kind, id = %record.id, "shown in a list without its sealed part, which cannot be opened");
+                self.open_record(crate::store::Record { sealed: None, ..record }).await
+            }
+            opened => opened,
+        }
+    }
+
+    /// The part of a record that is not sealed, of one that something of ours names.
+    async fn clear_of<T: Shape>(&self, id: &str) -> Result<T, Stop> {
+        let record = self.parts.store.record(T::KIND, id).await?.ok_or_else(|| internal("finding a record of our own"))?;
+        serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))
+    }
+
     async fn seal(&self, key: ClientKeyId, plain: &[u8]) -> Result<Vec<u8>, Stop> {
         self.parts.vault.seal(key, PURPOSE, plain).await.map_err(|error| vault_stop(error, "sealing"))
     }
@@ -362,10 +399,19 @@ impl Desk {
 /// What sealed bytes are for, bound into the seal: what this program sealed for another purpose does not open as care content.
 pub(crate) const PURPOSE: &str = "schakel.record.v1";
 
+/// Whether it lies with us, and stays so until somebody acts.
+fn is_fault(reason: Reason) -> bool {
+    matches!(reason, Reason::Internal | Reason::Unreadable)
+}
+
 /// The vault's no: that of the store behind it is the store's, and may pass; any other is a fault of our own.
 fn vault_stop(error: VaultError, doing: &str) -> Stop {
     match error {
         VaultError::Store(error) => error.into(),
+        VaultError::UnknownKey(_) | VaultError::Sealed(_) => {
+            tracing::error!(error = %error, doing, "vault");
+            Refusal::new(Stage::Store, Reason::Unreadable).into()
+        }
         other => {
             tracing::error!(error = %other, doing, "vault");
             internal(doing)

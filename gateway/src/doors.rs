@@ -24,7 +24,7 @@ use schakel_domain::caller::{Act, Caller};
 use schakel_domain::command::{AgreementAct, Command, LogAct, Operation, OperationsRead, ReadAct, Write};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
-use schakel_domain::view::{AgreementAnswer, Answer, LogAnswer, LogFile, OperationsAnswer};
+use schakel_domain::view::{AgreementAnswer, Answer, LogAnswer, LogCheck, LogFile, OperationsAnswer};
 use schakel_proto::Method;
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
@@ -52,11 +52,15 @@ pub trait FrontDesk: Send + Sync + 'static {
     fn operations<'a>(&'a self, caller: &'a Caller, read: OperationsRead) -> BoxFuture<'a, Result<OperationsAnswer, Refusal>>;
     /// Answers what an auditor asks of the log, logged first; `NOT_FOUND` for an entry or size the log does not have.
     fn log<'a>(&'a self, caller: &'a Caller, act: LogAct) -> BoxFuture<'a, Result<LogAnswer, Refusal>>;
+    /// Has the gateway check its own log, logged first: how far it is, again and again, and the verdict last. It ends when the channel is
+    /// closed. `QUOTA_EXCEEDED` while another check is under way.
+    fn check_log<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<mpsc::Receiver<Result<LogCheck, Refusal>>, Refusal>>;
     /// The log as files, the checkpoint last; logged first. Whoever makes the files waits while the channel is full and stops when it
     /// is closed. A refusal inside the channel ends the export.
     fn export_log<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<mpsc::Receiver<Result<LogFile, Refusal>>, Refusal>>;
-    /// Answers and executes what is asked about agreements. A covenant that says no is an answer here, not a refusal.
-    fn agree<'a>(&'a self, caller: &'a Caller, act: AgreementAct) -> BoxFuture<'a, Result<AgreementAnswer, Refusal>>;
+    /// Answers and executes what is asked about agreements. A covenant that says no is an answer here, not a refusal. The answer, and
+    /// whether it is the stored outcome of an earlier, equal request.
+    fn agree<'a>(&'a self, caller: &'a Caller, act: AgreementAct) -> BoxFuture<'a, Result<(AgreementAnswer, bool), Refusal>>;
     /// Writes that somebody starts to read events; gives the lowest and highest sequence kept, (1, 0) when there is none.
     fn open_events<'a>(&'a self, caller: &'a Caller, actor: &'a Actor) -> BoxFuture<'a, Result<(u64, u64), Refusal>>;
     /// Events after a sequence, in order, for a reader that `open_events` let in; writes nothing. `CURSOR_EXPIRED` when the next
@@ -138,8 +142,9 @@ impl Door {
     ) -> Result<Response<R>, Status> {
         let visit = self.enter(method, &request).await?;
         let act = visit.read(read(request.get_ref(), visit.lang)).await?;
-        let answer = self.desk.agree(&visit.identified.caller, act).await.and_then(show);
-        answer.map(Response::new).map_err(|refusal| visit.status(&refusal))
+        let answered = self.desk.agree(&visit.identified.caller, act).await;
+        let shown = answered.and_then(|(answer, replayed)| Ok(respond(show(answer)?, replayed)));
+        shown.map_err(|refusal| visit.status(&refusal))
     }
 }
 
@@ -178,17 +183,22 @@ impl Visit<'_> {
     }
 
     fn reply<R>(&self, reply: Result<Reply, Refusal>, show: impl FnOnce(Answer) -> Result<R, Refusal>) -> Result<Response<R>, Status> {
-        let reply = reply.map_err(|refusal| self.status(&refusal))?;
-        let mut response = Response::new(show(reply.answer).map_err(|refusal| self.status(&refusal))?);
-        if reply.replayed {
-            response.metadata_mut().insert("idempotent-replayed", tonic::metadata::MetadataValue::from_static("true"));
-        }
-        Ok(response)
+        let shown = reply.and_then(|reply| Ok(respond(show(reply.answer)?, reply.replayed)));
+        shown.map_err(|refusal| self.status(&refusal))
     }
 
     fn status(&self, refusal: &Refusal) -> Status {
         from_refusal(refusal, self.lang)
     }
+}
+
+/// An answer, marked when it is that of an earlier, equal request.
+fn respond<R>(answer: R, replayed: bool) -> Response<R> {
+    let mut response = Response::new(answer);
+    if replayed {
+        response.metadata_mut().insert("idempotent-replayed", tonic::metadata::MetadataValue::from_static("true"));
+    }
+    response
 }
 
 #[cfg(test)]

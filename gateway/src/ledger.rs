@@ -226,8 +226,26 @@ impl Ledger {
     /// # Errors
     /// [`StoreError`] when the store cannot be read; what it says when it can is in the report.
     pub async fn verify(&self) -> Result<Report, StoreError> {
+        self.verify_telling(&|_| {}).await
+    }
+
+    /// The same, and tells now and then how many entries were found good.
+    ///
+    /// # Errors
+    /// As [`Ledger::verify`].
+    pub async fn verify_telling(&self, tell: verify::Tell<'_>) -> Result<Report, StoreError> {
         let last = self.checkpoint();
-        verify::verify(&*self.store, self.vkey(), last.as_deref().map(|signed| &signed.checkpoint)).await
+        verify::verify_telling(&*self.store, self.vkey(), last.as_deref().map(|signed| &signed.checkpoint), tell).await
+    }
+
+    /// The root of the log of `size` entries; none when that size is not signed yet. It reads one tile at most.
+    ///
+    /// # Errors
+    /// [`LedgerError::Fault`] when the stored entries are not the signed ones.
+    pub async fn root(&self, size: u64) -> Result<Option<Hash>, LedgerError> {
+        let tree = self.tree.lock().await;
+        let root = tree.root(&*self.store, size).await;
+        self.told(root)
     }
 
     /// A fault found while proving stops the signing as well.

@@ -7,6 +7,7 @@ pub mod agreements;
 pub mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schakel_domain::caller::{Caller, Role};
 use schakel_domain::id::{Hash, OrgId};
@@ -24,6 +25,9 @@ pub struct Peer {
     /// An operator stopped the traffic: the reason given.
     pub stopped: Option<String>,
 }
+
+/// Which life of this gateway's data it is at this moment, from 1: raised whenever recovery from lost data ends.
+pub type Incarnation = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// What is known of peers.
 pub trait Directory: Send + Sync + 'static {

@@ -14,7 +14,7 @@
 //! open connection again.
 //!
 //! In reading order: `material` and `revocation` are what files say, `chains` and `trust` judge, `accept`, `places` and `frames` let in
-//! and bound, `open` ends what no longer stands, `tap` and `reasons` explain.
+//! and bound, `open` ends what no longer stands, `side` is what both ends keep, `tap` and `reasons` explain.
 
 mod accept;
 mod chains;
@@ -31,6 +31,7 @@ mod places;
 mod reasons;
 mod revocation;
 mod server;
+mod side;
 mod tap;
 mod trust;
 

@@ -397,15 +397,33 @@ async fn every_proof_holds_and_reads_a_few_tiles_at_most() {
             verify_inclusion(leaf_hash(&kit::bytes(index)), index, head.size, &proof, head.root).unwrap();
             assert!(store.leaves.load(Ordering::SeqCst) <= 512);
         }
+        store.leaves.store(0, Ordering::SeqCst);
+        assert_eq!(ledger.root(head.size).await, Ok(Some(head.root)), "of an older head too");
+        assert!(store.leaves.load(Ordering::SeqCst) <= 256, "from one tile at most");
         for old in heads.iter().filter(|old| old.size <= head.size) {
             let proof = ledger.consistency_proof(old.size, head.size).await.unwrap().unwrap();
             verify_consistency((old.size, old.root), (head.size, head.root), &proof).unwrap();
         }
     }
+    assert_eq!(ledger.root(1_501).await, Ok(None));
     assert_eq!(ledger.inclusion_proof(1_500, 1_500).await, Ok(None));
     assert_eq!(ledger.inclusion_proof(0, 1_501).await, Ok(None));
     assert_eq!(ledger.consistency_proof(1, 1_501).await, Ok(None));
     assert_eq!(ledger.consistency_proof(2, 1).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_check_of_the_log_says_how_far_it_is_before_it_says_how_it_ended() {
+    let store: Arc<dyn Store> = memory::new();
+    write(&*store, 0..9_000).await;
+    let ledger = ledger(&store).await;
+    ledger.publish().await.unwrap();
+    let told = std::sync::Mutex::new(Vec::new());
+
+    let report = ledger.verify_telling(&|entries| told.lock().unwrap().push(entries)).await.unwrap();
+
+    assert!(report.ok() && report.entries == 9_000);
+    assert_eq!(*told.lock().unwrap(), [4_096, 8_192]);
 }
 
 #[tokio::test]

@@ -9,6 +9,10 @@ mod faults;
 mod kit;
 #[path = "region/remote_cli.rs"]
 mod remote_cli;
+#[path = "region/restored.rs"]
+mod restored;
+#[path = "region/silence.rs"]
+mod silence;
 #[path = "region/starts.rs"]
 mod starts;
 #[path = "region/two_gateways.rs"]

@@ -22,6 +22,8 @@ pub struct Write<T> {
     pub body: crate::id::Hash,
     /// The person who answers for it.
     pub actor: Actor,
+    /// The case in whose name the thing was named; none when it was named alone. Under another case it does not exist.
+    pub within: Option<CaseId>,
     /// What is asked.
     pub act: T,
 }
@@ -220,6 +222,8 @@ pub struct Offer {
 pub struct ReadAct {
     /// Who reads: required by NEN 7513.
     pub actor: Actor,
+    /// As [`Write::within`].
+    pub within: Option<CaseId>,
     /// What.
     pub what: Read,
 }
@@ -312,6 +316,8 @@ pub enum OperateAct {
     EndRecovery {
         /// What was done; no client's data.
         reason: String,
+        /// Who confirms it: another person than the operator.
+        second: Actor,
     },
 }
 
@@ -389,6 +395,15 @@ impl Command {
         match self {
             Command::Care(write) => &write.actor,
             Command::Read(read) => &read.actor,
+        }
+    }
+
+    /// The case in whose name the thing was named.
+    #[must_use]
+    pub fn within(&self) -> Option<CaseId> {
+        match self {
+            Command::Care(write) => write.within,
+            Command::Read(read) => read.within,
         }
     }
 
@@ -505,8 +520,6 @@ pub enum LogAct {
     Entry(u64),
     /// The newest signed checkpoint.
     Checkpoint,
-    /// Has the gateway check its own log.
-    Verify,
     /// That an entry is in the log of this size; absent: as the newest checkpoint.
     Inclusion {
         /// The entry.
@@ -529,7 +542,7 @@ impl LogAct {
     pub fn act(&self) -> Act {
         match self {
             LogAct::Entries { .. } | LogAct::Entry(_) | LogAct::Checkpoint => Act::ReadLog,
-            LogAct::Verify | LogAct::Inclusion { .. } | LogAct::Consistency { .. } => Act::VerifyLog,
+            LogAct::Inclusion { .. } | LogAct::Consistency { .. } => Act::VerifyLog,
         }
     }
 }
@@ -576,7 +589,7 @@ pub enum AgreementAct {
         request: RequestId,
         /// SHA-256 of the canonical request.
         body: crate::id::Hash,
-        /// Compact JWS.
+        /// The signed record, as JSON.
         record: String,
     },
 }

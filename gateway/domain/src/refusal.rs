@@ -120,6 +120,9 @@ reasons! {
     CovenantDenied "COVENANT_DENIED" Denied
         nl: "Het convenant staat dit niet toe.", "Lees het genoemde artikel; bel bij nood de genoemde organisatie.";
         en: "The covenant does not allow this.", "Read the named clause; in an emergency call the named organisation.";
+    ClauseMismatch "CLAUSE_MISMATCH" Denied
+        nl: "Het convenant geeft dit, maar niet onder het artikel dat het bericht noemt.", "Vergelijk de convenanten; vraag opnieuw onder het juiste artikel.";
+        en: "The covenant gives this, but not under the clause that the message names.", "Compare the covenants; ask again under the right clause.";
     CovenantMissing "COVENANT_MISSING" Denied
         nl: "Er is geen geldend convenant met deze organisatie.", "Laat het convenant door alle partijen ondertekenen; bel intussen.";
         en: "No covenant with this organisation is in force.", "Have every party sign the covenant; telephone meanwhile.";
@@ -204,15 +207,21 @@ reasons! {
     StoreUnavailable "STORE_UNAVAILABLE" Unavailable
         nl: "De opslag is niet bereikbaar; er is niets veranderd.", "Bel; probeer het daarna opnieuw.";
         en: "The store cannot be reached; nothing was changed.", "Telephone; then try again.";
+    Unreadable "UNREADABLE" Internal
+        nl: "Deze gegevens zijn niet te openen: de sleutel ontbreekt of past niet, of ze zijn veranderd.", "Meld het aan de beheerder; bewaar database en sleutels zoals ze zijn.";
+        en: "This data cannot be opened: its key is missing or does not fit, or it was altered.", "Tell the operator; keep database and keys as they are.";
     StorageFull "STORAGE_FULL" Exhausted
         nl: "De schijf is vol: alleen lezen en aannemen kan nog.", "Maak ruimte vrij; bel voor nieuwe vragen.";
         en: "The disk is full: only reading and accepting still work.", "Free space; telephone for new questions.";
     Recovering "RECOVERING" Unavailable
-        nl: "Deze gateway mist eigen berichten die een ander wel heeft, en beslist daarom niets.", "Herstel de nieuwste gegevens, of laat een beheerder na overleg met elke partij de herstelstand beëindigen; bel intussen.";
-        en: "This gateway lacks messages of its own that a peer has seen, and so decides nothing.", "Restore the newest data, or have an operator end it after a call with every party; telephone meanwhile.";
+        nl: "Deze gateway is gegevens kwijt die hij eerder had, en beslist daarom niets; lezen kan wel.", "Zet de nieuwste gegevens terug, of laat twee mensen na overleg met elke partij de herstelstand beëindigen; bel intussen.";
+        en: "This gateway has lost data that it had before, and so decides nothing; reading goes on.", "Put the newest data back, or have two people end it after a call with every party; telephone meanwhile.";
     NotRecovering "NOT_RECOVERING" Precondition
-        nl: "Deze gateway mist geen eigen berichten.", "Er is niets te beëindigen; hij beslist gewoon.";
-        en: "This gateway lacks no messages of its own.", "There is nothing to end; it decides as always.";
+        nl: "Deze gateway is geen gegevens kwijt.", "Er is niets te beëindigen; hij beslist gewoon.";
+        en: "This gateway has lost no data.", "There is nothing to end; it decides as always.";
+    LogContradicted "LOG_CONTRADICTED" Precondition
+        nl: "Het logboek is niet dat waarvan buiten de database een ondertekende stand wordt bewaard; daarom eindigt de herstelstand niet.", "Zet de nieuwste database terug. Is die er niet meer: stop de gateway, bewaar het bestand checkpoint elders als bewijs, en start opnieuw; lees eerst het beheerhandboek.";
+        en: "The log is not the one of which a signed head is kept outside the database; so recovery does not end.", "Put the newest database back. When it is gone for good: stop the gateway, keep the file checkpoint elsewhere as evidence, and start again; read the runbook first.";
     PeerStopped "PEER_STOPPED" Unavailable
         nl: "Het verkeer met deze organisatie is door een beheerder stilgezet.", "Vraag de beheerder naar de reden; bel intussen.";
         en: "Traffic with this organisation was stopped by an operator.", "Ask the operator why; telephone meanwhile.";
@@ -247,8 +256,8 @@ reasons! {
         nl: "De andere gateway weigert ons certificaat: onbekende uitgever.", "Zet de tussencertificaten bij het certificaat; vraag anders of de ander uw CA vertrouwt.";
         en: "The peer refuses our certificate: unknown issuer.", "Put the intermediates with the certificate; otherwise ask whether the peer trusts your CA.";
     OwnCertificateUnbound "OWN_CERTIFICATE_UNBOUND" Unavailable
-        nl: "De andere gateway weigert ons certificaat: niet van een partij, of niet in de partijgegevens die zij van ons heeft.", "Stuur uw nieuwste partijgegevens; gebruik tot dan het vorige certificaat.";
-        en: "The peer refuses our certificate: no party's, or not in the party record it holds of us.", "Send your newest party record; use the previous certificate until then.";
+        nl: "De andere gateway weigert ons certificaat: niet van een partij, of niet in de partijgegevens die zij van ons heeft.", "Gebruik het vorige certificaat tot uw nieuwste partijgegevens daar zijn; kan dat niet, laat dan een andere partij of haar beheerder ze installeren.";
+        en: "The peer refuses our certificate: no party's, or not in the party record it holds of us.", "Use the previous certificate until your newest party record is there; if that cannot be, have another party or its operator install it.";
     OwnCertificateUnknown "OWN_CERTIFICATE_UNKNOWN" Unavailable
         nl: "De andere gateway weigert ons certificaat: zij kan niet nagaan of het is ingetrokken.", "Bel haar beheerder: daar is een intrekkingslijst verlopen, of ontbreekt er een.";
         en: "The peer refuses our certificate: it cannot tell whether it was revoked.", "Call its operator: a revocation list has expired there, or is missing.";
@@ -265,8 +274,8 @@ reasons! {
         nl: "Wij weigeren het certificaat van de andere gateway: onbekende uitgever.", "Vraag die organisatie naar haar CA en tussencertificaten; vertrouw geen CA zonder overleg.";
         en: "We refuse the peer's certificate: unknown issuer.", "Ask that organisation for its CA and intermediates; trust no CA without asking.";
     PeerCertificateUnbound "PEER_CERTIFICATE_UNBOUND" Unavailable
-        nl: "Wij weigeren het certificaat van de andere gateway: niet dat van de verwachte organisatie.", "Vraag die organisatie haar nieuwste partijgegevens te sturen; bel bij twijfel.";
-        en: "We refuse the peer's certificate: not that of the organisation we expect.", "Ask that organisation to send its newest party record; when in doubt, call.";
+        nl: "Wij weigeren het certificaat van de andere gateway: niet dat van de verwachte organisatie.", "Vraag die organisatie naar haar nieuwste partijgegevens en installeer ze; bel bij twijfel.";
+        en: "We refuse the peer's certificate: not that of the organisation we expect.", "Ask that organisation for its newest party record and install it; when in doubt, call.";
     PeerCertificateUnusable "PEER_CERTIFICATE_UNUSABLE" Unavailable
         nl: "Wij weigeren het certificaat van de andere gateway: het voldoet niet.", "Bel die organisatie; `schakel certs check` zegt wat er niet klopt.";
         en: "We refuse the peer's certificate: it does not comply.", "Call that organisation; `schakel certs check` says what is wrong with it.";

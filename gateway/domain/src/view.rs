@@ -381,6 +381,8 @@ pub enum PeerState {
     Stopped,
     /// Its party record has expired.
     Expired,
+    /// It holds messages of ours that our own store lacks: nothing is sent to it.
+    KnowsMore,
 }
 
 /// A peer, for operators.
@@ -454,6 +456,32 @@ pub struct LogFile {
     pub bytes: Vec<u8>,
 }
 
+/// A step of a check of the own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogCheck {
+    /// So many entries were found good so far.
+    Checked(u64),
+    /// The end of it.
+    Verdict(Box<LogVerdict>),
+}
+
+/// The verdict over the own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogVerdict {
+    /// Every check held.
+    pub ok: bool,
+    /// Entries found good.
+    pub entries: u64,
+    /// First entry in doubt.
+    pub first_bad: Option<u64>,
+    /// Stable code of the check that failed; empty: none.
+    pub check: String,
+    /// For people, Dutch, with what it does not show.
+    pub text_nl: String,
+    /// For people, English.
+    pub text_en: String,
+}
+
 /// What the log answers an auditor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogAnswer {
@@ -469,21 +497,6 @@ pub enum LogAnswer {
         root: crate::id::Hash,
         /// The signed note.
         note: Vec<u8>,
-    },
-    /// The verdict over the own log.
-    Verdict {
-        /// Every check held.
-        ok: bool,
-        /// Entries found good.
-        entries: u64,
-        /// First entry in doubt.
-        first_bad: Option<u64>,
-        /// Stable code of the check that failed; empty: none.
-        check: String,
-        /// For people, Dutch, with what it does not show.
-        text_nl: String,
-        /// For people, English.
-        text_en: String,
     },
     /// An inclusion proof.
     Inclusion {

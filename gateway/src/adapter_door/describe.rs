@@ -42,7 +42,7 @@ impl Describer {
     }
 
     async fn read(&self, what: Read) -> Result<Answer, Refusal> {
-        let command = Command::Read(ReadAct { actor: self.profile.responsible.clone(), what });
+        let command = Command::Read(ReadAct { actor: self.profile.responsible.clone(), within: None, what });
         self.execute.execute(&self.profile.caller, command).await.map(|reply| reply.answer)
     }
 

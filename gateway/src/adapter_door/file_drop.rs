@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schakel_adapters::file_drop::FileDrop;
 use schakel_domain::caller::{Caller, Role};
@@ -19,7 +19,7 @@ use schakel_domain::id::OrgId;
 use schakel_domain::view::Call;
 use tokio::time::{Instant, sleep};
 
-pub use inbox::Scanned;
+pub use inbox::{Scanned, Swept};
 
 use super::{AdapterStatus, Describe, Execute, Feed, Way, folder};
 
@@ -27,8 +27,12 @@ use super::{AdapterStatus, Describe, Execute, Feed, Way, folder};
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Pause between two looks at the event sequence when nothing signals.
 const QUIET_PAUSE: Duration = Duration::from_secs(30);
-/// How often executed files that are old enough are removed.
+/// How often executed and refused files that are old enough are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long executed files are kept: they hold care content.
+const KEEP_DONE: Duration = Duration::from_secs(24 * 3600);
+/// How long refused files and their reasons are kept: they hold care content too, but somebody must still correct them.
+const KEEP_REFUSED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How one file drop is set up.
 #[derive(Debug, Clone)]
@@ -41,12 +45,35 @@ pub struct Config {
     pub files_per_scan: usize,
     /// Most notices that wait to be read; more stay in the event sequence. 10,000 by default.
     pub unread_notices: usize,
-    /// How long executed files are kept in `done/`; they hold care content. One day by default.
+    /// How long executed files are kept in `done/`. One day by default.
     pub keep_done: Duration,
+    /// How long refused files and their reasons are kept in `refused/`. Seven days by default.
+    pub keep_refused: Duration,
     /// How the adapter is known at the desk and in the log: [`Config::caller_of`].
     pub caller: Caller,
     /// Whom to call when a command is refused or waits.
-    pub call: Option<Call>,
+    pub call: Whom,
+}
+
+/// Whom to call: asked each time, as a number may change while the gateway runs.
+#[derive(Clone)]
+pub struct Whom(Arc<dyn Fn() -> Option<Call> + Send + Sync>);
+
+impl Whom {
+    /// Whoever this names at that moment.
+    pub fn new(ask: impl Fn() -> Option<Call> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    fn now(&self) -> Option<Call> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Whom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Whom")
+    }
 }
 
 impl Config {
@@ -58,9 +85,10 @@ impl Config {
             interval: Duration::from_secs(1),
             files_per_scan: 100,
             unread_notices: 10_000,
-            keep_done: Duration::from_secs(24 * 3600),
+            keep_done: KEEP_DONE,
+            keep_refused: KEEP_REFUSED,
             caller: Self::caller_of(organization, client),
-            call: None,
+            call: Whom::new(|| None),
         }
     }
 
@@ -163,8 +191,10 @@ impl FileDropDoor {
             };
             if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
                 swept = Some(Instant::now());
-                if let Err(error) = self.sweep().await {
-                    tracing::warn!(%error, "file drop: executed files could not be removed");
+                match self.sweep(since_1970()).await {
+                    Ok(Swept { done: 0, refused: 0 }) => {}
+                    Ok(Swept { done, refused }) => tracing::info!(done, refused, "file drop: old files were removed"),
+                    Err(error) => tracing::warn!(%error, "file drop: old files could not be removed"),
                 }
             }
             sleep(pause).await;
@@ -232,6 +262,11 @@ impl<'a> Trouble<'a> {
         *self = Self::new(self.status, self.way, self.usual);
         self.usual
     }
+}
+
+/// By the clock that stamps files.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Runs file work where it may block.

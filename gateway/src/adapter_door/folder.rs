@@ -1,9 +1,9 @@
 //! Files that are there whole or not at all, whatever moment the power fails. Blocking: callers use a blocking thread.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, FileType, Metadata};
+use std::fs::{self, DirBuilder, File, FileType, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Makes a folder for us alone when it is not there; leaves the permissions of one that is.
@@ -30,6 +30,18 @@ pub(super) fn shift(from: &Path, name: &str, to: &Path, new_name: &str) -> io::R
     fs::rename(from.join(name), to.join(new_name))?;
     sync(to)?;
     sync(from)
+}
+
+/// Takes a file that came from elsewhere for us alone. One of another user cannot be changed: the folder we keep it in is ours.
+pub(super) fn keep_private(path: &Path) -> io::Result<()> {
+    // A link would hand its target's permissions over.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(());
+    }
+    match fs::set_permissions(path, Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
 }
 
 /// Removes a file; no error when there is none.
@@ -86,7 +98,7 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 

@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use schakel_domain::id::OrgId;
 use schakel_domain::signature::SecretKey;
+use tokio::sync::watch;
 
 use super::ports::{DeskPort, OrgSigner, Parties};
 use crate::courier::{self, Courier, Dial};
 use crate::desk::{Desk, Source};
 use crate::doors::federation::{FederationDoor, Ports as FederationPorts};
-use crate::peers::{Directory, Signer};
+use crate::peers::{Directory, Incarnation, Signer};
 use crate::tls::ClientTls;
 use crate::witness::Witness;
 
 /// After a failed round of timers the clock tries again.
-const CLOCK_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const CLOCK_AGAIN: Duration = Duration::from_secs(5);
 /// The clock looks at least this often, so that a changed system time is noticed.
 const CLOCK_AT_MOST: Duration = Duration::from_secs(60);
 /// Within about this time a replica knows what another one changed.
@@ -45,9 +46,11 @@ impl Link {
         let me: OrgId = desk.me().clone();
         let signer: Arc<dyn Signer> = Arc::new(OrgSigner { key: signing, agreements: Arc::clone(desk.agreements()), me: me.clone() });
         let port = Arc::new(DeskPort { desk: Arc::clone(desk), courier: OnceLock::new(), refused: Default::default() });
+        let of = Arc::clone(desk);
+        let life: Incarnation = Arc::new(move || of.incarnation());
         let courier = Courier::new(courier::Ports {
             us: me.clone(),
-            incarnation: 1,
+            incarnation: Arc::clone(&life),
             store: Arc::clone(desk.store()),
             unseal: Arc::clone(&port) as Arc<dyn courier::Unseal>,
             directory: Arc::clone(&directory),
@@ -61,7 +64,7 @@ impl Link {
         let (heard, now) = (Arc::clone(&courier), Arc::clone(source));
         let door = FederationDoor::new(FederationPorts {
             us: me,
-            incarnation: 1,
+            incarnation: life,
             directory: Arc::clone(&directory),
             signer,
             desk: Arc::clone(&port) as Arc<dyn crate::doors::federation::Receive>,
@@ -114,8 +117,8 @@ pub async fn clock(desk: Arc<Desk>) {
 }
 
 /// Notices within a moment what another replica of this gateway changed. A store that cannot be read now is read at the next look; nothing
-/// is committed meanwhile either.
-pub async fn replicas(desk: Arc<Desk>) {
+/// is committed meanwhile either. `answers` says whether it could be read at the last look.
+pub async fn replicas(desk: Arc<Desk>, answers: watch::Sender<bool>) {
     let mut failing = false;
     loop {
         tokio::time::sleep(REPLICAS).await;
@@ -126,6 +129,7 @@ pub async fn replicas(desk: Arc<Desk>) {
             tracing::warn!(refusal = %refusal, "what other replicas changed could not be read");
         }
         failing = refreshed.is_err();
+        answers.send_if_modified(|answers| std::mem::replace(answers, !failing) == failing);
     }
 }
 
@@ -134,5 +138,15 @@ pub async fn outgoing(desk: Arc<Desk>, courier: Arc<Courier>) {
     loop {
         let peers: Vec<_> = desk.signals().outgoing().await.into_iter().collect();
         courier.wake(&peers);
+    }
+}
+
+/// Has covenants and party records compared with every party as soon as something is new here, whoever brought it: a peer, an operator, a
+/// file, another replica. So a record that one gateway was given by hand reaches the others, though its owner cannot bring it itself.
+pub async fn documents(desk: Arc<Desk>, compare: impl Fn(&OrgId) + Send) {
+    let mut changes = desk.agreements().changes();
+    // An error means that the desk is gone.
+    while changes.changed().await.is_ok() {
+        desk.agreements().parties(desk.now()).iter().for_each(&compare);
     }
 }

@@ -4,14 +4,14 @@ use std::net::TcpListener as StdListener;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 
-use super::front::Front;
 use super::link::Link;
 use super::trust::Parts;
 use super::{Addresses, Listeners, StartError};
@@ -21,23 +21,12 @@ use crate::config::{Config, FileDrop, LocalDoor};
 use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
 use crate::doors::caller::{Authentication, Issuer};
-use crate::doors::{Door, FrontDesk, admin, audit, care, health};
+use crate::doors::health::{Able, Board};
+use crate::doors::{Door, FrontDesk, admin, audit, care, federation, health};
+use crate::front_desk::Front;
 use crate::peers::Directory;
-use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, ServerTls};
-
-/// Resolves when the gateway stops.
-pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means the gateway is gone, which is a stop too.
-    let _gone = stop.wait_for(|stop| *stop).await;
-}
-
-/// Runs something until the gateway stops.
-pub(super) async fn until_stopped(stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = stopped(stop) => {}
-        () = work => {}
-    }
-}
+use crate::supervisor::Supervisor;
+use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, PeerStream, ServerTls};
 
 /// Our end of connections to peers.
 pub(super) fn dial(config: &Config, directory: &Arc<dyn Directory>, source: &Arc<dyn Source>) -> Result<TlsDial, StartError> {
@@ -53,13 +42,13 @@ pub(super) fn file_drop(
     desk: &Arc<Desk>,
     status: Arc<AdapterStatus>,
 ) -> Result<FileDropDoor, StartError> {
-    use crate::adapter_door::file_drop::Config as DropConfig;
+    use crate::adapter_door::file_drop::{Config as DropConfig, Whom};
     let mut settings = DropConfig::new(drop.folder.clone(), config.organization.clone(), &drop.client);
     settings.interval = Duration::try_from(drop.poll.duration()).unwrap_or(settings.interval);
+    let own = Arc::clone(desk);
+    settings.call = Whom::new(move || own.agreements().call(own.me()));
     let execute: Arc<dyn Execute> = Arc::clone(desk) as Arc<dyn Execute>;
-    let responsible =
-        schakel_domain::person::Actor { person: drop.person.clone(), name: drop.client.clone(), function: drop.function.clone() };
-    let profile = Profile { caller: settings.caller.clone(), responsible, content: drop.content };
+    let profile = Profile { caller: settings.caller.clone(), responsible: drop.responsible(), content: drop.content };
     let describer = Describer::new(Arc::clone(&execute), profile);
     FileDropDoor::open(settings, execute, Arc::clone(desk) as Arc<dyn Feed>, Arc::new(describer), status)
         .map_err(|error| StartError::part("file drop", error))
@@ -72,39 +61,64 @@ pub(super) async fn open(
     front: &Arc<Front>,
     link: &Link,
     source: &Arc<dyn Source>,
-    tasks: &mut JoinSet<()>,
-    stop: &watch::Receiver<bool>,
-) -> Result<(Addresses, Parts), StartError> {
-    let mut opener = Opener { config, source, stop, parts: Parts::default() };
+    tasks: &mut Supervisor,
+    able: Able,
+) -> Result<Opened, StartError> {
+    let mut opener = Opener { config, source, able, boards: Vec::new(), parts: Parts::default() };
     let federation = opener.federation(listeners.federation, link, tasks).await?;
     let care_authentication = opener.authentication("care", &config.care.issuers)?;
     let audit_authentication = opener.authentication("audit", config.audit_issuers())?;
     let desk = || Arc::clone(front) as Arc<dyn FrontDesk>;
     let care_door = Door::new("care", desk(), care_authentication);
-    let (_care_health, routes) = care::care_routes(&care_door).map_err(|error| StartError::part("reflection", error))?;
+    let (health, routes) = care::care_routes(&care_door).map_err(|error| StartError::part("reflection", error))?;
+    opener.tell(health).await;
     let care = opener.local("care", &config.care, listeners.care, routes, tasks).await?;
-    let (_audit_health, routes) = audit::audit_routes(&Door::new("audit", desk(), audit_authentication));
+    let (health, routes) = audit::audit_routes(&Door::new("audit", desk(), audit_authentication));
+    opener.tell(health).await;
     let audit = opener.local("audit", &config.audit, listeners.audit, routes, tasks).await?;
     let admin_authentication = opener.authentication("admin", &config.care.issuers)?;
-    let (_admin_health, routes) = admin::admin_routes(&Door::new("admin", desk(), admin_authentication));
+    let (health, routes) = admin::admin_routes(&Door::new("admin", desk(), admin_authentication));
+    opener.tell(health).await;
     let admin = opener.admin(listeners.admin, routes, tasks).await?;
     opener.parts.documents(&config.agreements.covenants, &config.agreements.records);
-    Ok((Addresses { federation, care, audit, admin }, opener.parts))
+    Ok(Opened { addresses: Addresses { federation, care, audit, admin }, boards: opener.boards, parts: opener.parts })
+}
+
+/// What is known of doors that are open.
+pub(super) struct Opened {
+    pub(super) addresses: Addresses,
+    pub(super) boards: Vec<Board>,
+    pub(super) parts: Parts,
+}
+
+/// Says on every door what the gateway can do.
+pub(super) async fn say(boards: &[Board], able: Able) {
+    for board in boards {
+        board.say(able).await;
+    }
 }
 
 struct Opener<'a> {
     config: &'a Config,
     source: &'a Arc<dyn Source>,
-    stop: &'a watch::Receiver<bool>,
+    /// What the gateway can do at this moment.
+    able: Able,
+    boards: Vec<Board>,
     parts: Parts,
 }
 
 impl Opener<'_> {
+    /// Health says what is so before its door is open.
+    async fn tell(&mut self, board: Board) {
+        board.say(self.able).await;
+        self.boards.push(board);
+    }
+
     async fn federation(
         &mut self,
         listener: Option<StdListener>,
         link: &Link,
-        tasks: &mut JoinSet<()>,
+        tasks: &mut Supervisor,
     ) -> Result<std::net::SocketAddr, StartError> {
         let door = &self.config.federation;
         let (listener, address) = bound(listener, door.listen, "federation door").await?;
@@ -116,13 +130,13 @@ impl Opener<'_> {
             tracing::warn!("no revocation list (federation.crls): a revoked certificate of a peer is accepted until it ends");
         }
         self.parts.tls("federation", files, &tls, link.tls.as_ref());
-        let (reporter, health) = health::health();
-        health::say(&reporter, true).await;
+        let (board, health) = health::health(federation::SERVICES);
+        self.tell(board).await;
         let mut routes = Routes::new(link.door.exchange()).add_service(link.door.sync()).add_service(health);
         if let Some(witness) = &link.witness {
             routes = routes.add_service(link.door.witness(Arc::clone(witness)));
         }
-        self.run(listener, tls, routes.prepare(), tasks);
+        self.run("federation door", listener, tls, routes.prepare(), tasks);
         Ok(address)
     }
 
@@ -132,14 +146,14 @@ impl Opener<'_> {
         door: &LocalDoor,
         listener: Option<StdListener>,
         routes: Routes,
-        tasks: &mut JoinSet<()>,
+        tasks: &mut Supervisor,
     ) -> Result<std::net::SocketAddr, StartError> {
         let (listener, address) = bound(listener, door.listen, "local door").await?;
         let auth = if door.trust.is_some() { ClientAuth::OptionalClient } else { ClientAuth::Off };
         let files = self.config.local_files(door);
         let tls = self.server_tls(name, auth, None, &files)?;
         self.parts.tls(name, files, &tls, None);
-        self.run(listener, tls, routes, tasks);
+        self.run(if name == "care" { "care door" } else { "audit door" }, listener, tls, routes, tasks);
         Ok(address)
     }
 
@@ -147,13 +161,13 @@ impl Opener<'_> {
         &mut self,
         listener: Option<StdListener>,
         routes: Routes,
-        tasks: &mut JoinSet<()>,
+        tasks: &mut Supervisor,
     ) -> Result<Option<std::net::SocketAddr>, StartError> {
         if let Some((listen, files)) = self.config.admin_tls() {
             let (listener, address) = bound(listener, listen, "admin door").await?;
             let tls = self.server_tls("admin", ClientAuth::Client, None, &files)?;
             self.parts.tls("admin", files, &tls, None);
-            self.run(listener, tls, routes, tasks);
+            self.run("admin door", listener, tls, routes, tasks);
             return Ok(Some(address));
         }
         let Some(path) = &self.config.admin.socket else { return Ok(None) };
@@ -162,10 +176,7 @@ impl Opener<'_> {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .map_err(|error| StartError::part("admin socket", error))?;
         let incoming = tls::accept_unix(listener, "admin", self.config.limits.accept());
-        let serve = tls::http2_server(&self.config.limits.http2())
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, stopped(self.stop.clone()));
-        tasks.spawn(async move { report(serve.await) });
+        self.serve("admin door", incoming, routes, tasks);
         Ok(None)
     }
 
@@ -174,12 +185,22 @@ impl Opener<'_> {
         ServerTls::new(name, auth, admit, material, tls_clock(self.source)).map_err(|error| StartError::part("certificate", error))
     }
 
-    fn run(&self, listener: TcpListener, tls: Arc<ServerTls>, routes: Routes, tasks: &mut JoinSet<()>) {
-        let incoming = tls::accept(listener, tls, self.config.limits.accept());
+    fn run(&self, door: &'static str, listener: TcpListener, tls: Arc<ServerTls>, routes: Routes, tasks: &mut Supervisor) {
+        self.serve(door, tls::accept(listener, tls, self.config.limits.accept()), routes, tasks);
+    }
+
+    fn serve(&self, door: &'static str, incoming: ReceiverStream<std::io::Result<PeerStream>>, routes: Routes, tasks: &mut Supervisor) {
+        let accepting = tasks.alarm(door);
+        // The server lets go of the stream when it stops; that the stream ends means that nobody accepts any more. The server itself would
+        // first wait for its connections, which may last for hours.
+        let ended = stream::poll_fn(move |_| {
+            accepting.raise();
+            Poll::Ready(None)
+        });
         let serve = tls::http2_server(&self.config.limits.http2())
             .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, stopped(self.stop.clone()));
-        tasks.spawn(async move { report(serve.await) });
+            .serve_with_incoming_shutdown(incoming.chain(ended), tasks.stopped());
+        tasks.spawn_finishing(door, async move { report(serve.await) });
     }
 
     fn authentication(&mut self, door: &str, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
@@ -207,7 +228,8 @@ fn remove_old_socket(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether a peer's certificate is one of its party record. A party without a record may come in to bring one.
+/// Whether a peer's certificate is one of its party record. A key that no record binds does not come in at all: not even with the record
+/// that would bind it, which another party or our own operator brings.
 fn admit_peer(directory: &dyn Directory, identity: &schakel_certs::identity::Identity) -> Result<(), String> {
     let schakel_certs::identity::Subject::Organization(org) = &identity.subject else {
         return Err("not a gateway's certificate".to_owned());
@@ -257,6 +279,15 @@ fn report(served: Result<(), tonic::transport::Error>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_drop_acts_in_the_name_of_the_person_who_answers_for_it() {
+        let config = Config::parse(crate::config::EXAMPLE, Path::new("/etc/schakel")).unwrap();
+
+        let responsible = config.file_drop.unwrap().responsible();
+
+        assert_eq!((responsible.name.as_str(), responsible.function.as_str()), ("K. de Wit", "coördinator crisisdienst"));
+    }
 
     #[test]
     fn only_a_socket_makes_place_for_the_socket() {

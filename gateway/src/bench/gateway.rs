@@ -182,7 +182,7 @@ impl Staff {
         let request = Uuid::now_v7();
         // Each request is made once, so that its id says everything about its content.
         let body = Hash::sha256(request.as_bytes());
-        let write = Write { request: RequestId::new(request), body, actor: self.actor.clone(), act };
+        let write = Write { request: RequestId::new(request), body, actor: self.actor.clone(), within: None, act };
         let reply = self.desk.handle(&self.caller, Command::Care(write)).await;
         Ok(reply.map_err(|refusal| anyhow::anyhow!("{refusal}"))?.answer)
     }

@@ -6,6 +6,7 @@ use schakel_domain::refusal::Lang;
 use schakel_proto::admin::v1 as wire;
 use schakel_proto::admin::v1::peer::State;
 use schakel_proto::admin::v1::peer_service_client::PeerServiceClient;
+use schakel_proto::r#type::v1::Actor;
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
@@ -46,13 +47,22 @@ enum Command {
         #[command(flatten)]
         key: Key,
     },
-    /// After a restore and a call with every party of an open case: let this gateway decide again
+    /// After a restore and a call with every party of an open case: let this gateway decide again. Two people; you are the first
     EndRecovery {
         #[command(flatten)]
         door: Admin,
         /// What was done to make good what was lost; no data of a client
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// The second person: `local:7002`, or uzi:, big:, skj: and the number
+        #[arg(long, value_name = "PERSON")]
+        second: String,
+        /// Name of the second person
+        #[arg(long, value_name = "NAME")]
+        second_name: String,
+        /// Function of the second person
+        #[arg(long, value_name = "FUNCTION")]
+        second_function: String,
         #[command(flatten)]
         key: Key,
     },
@@ -83,9 +93,10 @@ pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
                 remote.answer(service(&remote).stop_peer(remote.request(request)?)).await?;
                 after(&remote, &peer, &request_id).await
             }
-            Command::EndRecovery { door, reason, key } => {
+            Command::EndRecovery { door, reason, second, second_name, second_function, key } => {
                 let (remote, request_id) = (door.open(globals)?, key.take());
-                let request = wire::EndRecoveryRequest { request_id: request_id.clone(), reason };
+                let second_actor = Some(Actor { person: second, name: second_name, function: second_function });
+                let request = wire::EndRecoveryRequest { request_id: request_id.clone(), reason, second_actor };
                 remote.answer(service(&remote).end_recovery(remote.request(request)?)).await?;
                 let nl = remote.lang() == Lang::Nl;
                 let said = if nl { "deze gateway beslist weer\n" } else { "this gateway decides again\n" };
@@ -176,6 +187,7 @@ fn word(state: State, lang: Lang) -> (&'static str, &'static str) {
         State::Unreachable => ("unreachable", "onbereikbaar"),
         State::Stopped => ("stopped", "stilgezet"),
         State::Expired => ("expired", "partijgegevens verlopen"),
+        State::KnowsMore => ("knows-more", "heeft meer van ons dan wij"),
         State::Unspecified => ("unknown", "onbekend"),
     };
     (code, if lang == Lang::Nl { nl } else { code })

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, Globals, Verdict};
-use crate::assembly::{self, Addresses, Listeners, Running};
+use crate::assembly::{self, Addresses, Fatal, Listeners, Running};
 use crate::config::check::Ports;
 use crate::config::{Config, Severity};
 use crate::source::SystemSource;
@@ -21,7 +21,8 @@ pub struct Args {
     config: PathBuf,
 }
 
-/// Runs it. SIGINT and SIGTERM stop it in good order; a broken store ends it at once, with a failure.
+/// Runs it. SIGINT and SIGTERM stop it in good order. A broken store ends it at once, with a failure; so does a part of it that is gone,
+/// after a stop in good order.
 pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
     let config = Config::read(&args.config).map_err(Failure::new)?;
     let wrong: Vec<String> = config
@@ -53,7 +54,13 @@ async fn serve(config: Config, globals: &Globals) -> Result<Verdict, Failure> {
     tokio::select! {
         () = stop => {}
         () = reload => {}
-        () = running.fatal() => return Err(Failure::new("the store broke; this process ends so that a restart can recover what is durable")),
+        fatal = running.fatal() => {
+            if fatal != Fatal::Store {
+                say_stopping(&running).await;
+                running.stop().await;
+            }
+            return Err(Failure::new(fatal));
+        }
     }
     say_stopping(&running).await;
     running.stop().await;

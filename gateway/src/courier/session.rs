@@ -23,6 +23,7 @@ use super::{Delivered, Dialled, Parked, backoff};
 use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_batch, verify_answers, verify_proof};
 use crate::peers::Peer;
 use crate::store::{OutboxRow, OutboxState};
+use crate::wire::federation::incarnation_of;
 use crate::wire::status::to_refusal;
 
 /// Longest wait for connection, Welcome and each comparison of documents.
@@ -146,7 +147,7 @@ fn known(task: &Task) -> Result<Peer, Fault> {
 
 async fn open(task: &mut Task, dialled: Dialled) -> Result<Session<'_>, Fault> {
     let (us, org) = (task.ports.us.clone(), task.org.clone());
-    let ours = Parties { sender: us.clone(), receiver: org.clone(), incarnation: task.ports.incarnation };
+    let ours = Parties { sender: us.clone(), receiver: org.clone(), incarnation: (task.ports.incarnation)() };
     let hello = pb::Hello { sender: us.to_string(), receiver: org.to_string(), incarnation: ours.incarnation, reads_leaf_hashes: true };
     // One place more than can be under way: sending never waits.
     let (requests, stream) = mpsc::channel(WINDOW + 1);
@@ -299,6 +300,10 @@ impl Session<'_> {
     }
 
     async fn send(&mut self, Load { items, messages, .. }: Load) -> Result<(), Fault> {
+        if messages.iter().any(|message| incarnation_of(&message.message) > self.ours.incarnation) {
+            // Recovery ended meanwhile, here or on a replica: the peer would refuse what is younger than our Hello.
+            return Err(Fault::Own("this gateway began a new life: greeting the peer again".to_owned()));
+        }
         let numbered: Vec<Numbered> = items.iter().map(|item| (item.place.number, item.hash)).collect();
         let signed = sign_batch(&self.ours, &numbered, self.task.ports.signer.as_ref());
         let batch = pb::Batch { messages, key_id: signed.key_id.clone(), signature: signed.signature.clone() };

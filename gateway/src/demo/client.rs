@@ -11,6 +11,7 @@ use schakel_proto::care::v1 as care;
 use tokio::sync::watch;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+use tonic_health::pb::health_client::HealthClient;
 
 use super::world::Home;
 use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
@@ -74,6 +75,12 @@ impl Client {
     #[must_use]
     pub fn cases(&self) -> care::case_service_client::CaseServiceClient<Channel> {
         care::case_service_client::CaseServiceClient::new(self.care.clone())
+    }
+
+    /// Health of the care door.
+    #[must_use]
+    pub fn care_health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.care.clone())
     }
 
     /// Consultations.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use schakel_domain::audit::entry::{Decision, NO_PROTOCOL, Object};
 use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::{Act, Caller, Role};
-use schakel_domain::covenant::{Book, CovenantId, Installed, SignedCovenant, Standing, Stored};
-use schakel_domain::id::{Hash, OrgId};
+use schakel_domain::covenant::{Book, CovenantId, Installed as Changed, SignedCovenant, Standing, Stored};
+use schakel_domain::id::{Hash, OrgId, RequestId};
 use schakel_domain::party_record::{Accepted, RecordBook, SignedPartyRecord};
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_domain::signature::PublicKey;
@@ -18,12 +18,43 @@ use super::clock::Action;
 use super::draft::{Draft, Stop, internal, store_refusal};
 use super::trace::{By, Party};
 use crate::agreements::Held;
-use crate::store::{Kind, Page, Record, Store};
+use crate::store::{Kind, Page, Record, Replay, Store};
 
 /// Raised by every change of what replicas share.
 const GENERATION: &str = "generation";
 /// Where the stops are kept.
 const STOPS: &str = "stops";
+/// What is kept of an installation under its key: it was new, or held already.
+const NEW: &str = "new";
+const HELD: &str = "held";
+
+/// A document as it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paper<'a> {
+    /// A covenant bundle.
+    Covenant(&'a [u8]),
+    /// A signed party record.
+    PartyRecord(&'a [u8]),
+}
+
+impl Paper<'_> {
+    /// What an operator does who installs it; a peer hands it over, as [`Act::ExchangeDocuments`].
+    fn act(self) -> Act {
+        match self {
+            Paper::Covenant(_) => Act::InstallCovenant,
+            Paper::PartyRecord(_) => Act::InstallPartyRecord,
+        }
+    }
+}
+
+/// What became of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installed {
+    /// It was not held before, or a part of it was not.
+    pub is_new: bool,
+    /// This is the answer to an earlier, equal request.
+    pub replayed: bool,
+}
 
 impl Desk {
     /// Reads back what is held. What no longer holds stays in the book as broken, and denies.
@@ -119,46 +150,77 @@ impl Desk {
     /// # Errors
     /// The covenant's own refusal: older, altered, forked, not ours. It is logged; nothing changes.
     pub async fn install_covenant(&self, caller: &Caller, bundle: &[u8]) -> Result<bool, Refusal> {
-        may_install(caller, Act::InstallCovenant)?;
-        match self.again_and_again(|| self.judge_covenant(caller, bundle)).await {
-            Err(refusal) if refusal.stage != Stage::Store => {
-                self.refuse_document(caller, EventCode::CovenantRefused, "covenant", bundle, refusal).await
-            }
+        self.install(caller, Paper::Covenant(bundle), None).await.map(|installed| installed.is_new)
+    }
+
+    /// Takes a party record in, when it is newer and signed under its party's root key, whoever brings it. True when it was new.
+    ///
+    /// # Errors
+    /// Why it was refused: older, altered, expired, no party of ours. It is logged; nothing changes.
+    pub async fn install_party_record(&self, caller: &Caller, record: &[u8]) -> Result<bool, Refusal> {
+        self.install(caller, Paper::PartyRecord(record), None).await.map(|installed| installed.is_new)
+    }
+
+    /// Takes a document in once per key, as an operator asks for it. The same key with the same content is answered as the first time.
+    ///
+    /// # Errors
+    /// `REQUEST_ID_REUSED` for other content under the same key; otherwise as [`Desk::install_covenant`] and [`Desk::install_party_record`].
+    pub async fn install_once(&self, caller: &Caller, paper: Paper<'_>, request: RequestId, body: Hash) -> Result<Installed, Refusal> {
+        let scope = paper.act().name().to_owned();
+        let once = Replay { scope, request_id: request.to_string(), body, outcome: String::new(), at: self.now() };
+        self.install(caller, paper, Some(once)).await
+    }
+
+    async fn install(&self, caller: &Caller, paper: Paper<'_>, once: Option<Replay>) -> Result<Installed, Refusal> {
+        let act = if caller.roles.contains(&Role::Peer) { Act::ExchangeDocuments } else { paper.act() };
+        self.logged_when_refused(caller.may(act), By { caller, actor: None, second: None }, act, None).await?;
+        match self.again_and_again(|| self.install_attempt(caller, paper, once.clone())).await {
+            Err(refusal) if refusal.stage != Stage::Store => self.refuse_document(caller, paper, refusal).await,
             done => done,
         }
     }
 
-    async fn judge_covenant(&self, caller: &Caller, bundle: &[u8]) -> Result<bool, Stop> {
+    async fn install_attempt(&self, caller: &Caller, paper: Paper<'_>, once: Option<Replay>) -> Result<Installed, Stop> {
+        if let Some(once) = &once
+            && let Some(known) = self.parts.store.replay(&once.scope, &once.request_id).await?
+        {
+            if known.body != once.body {
+                let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
+                return Err(reused.into());
+            }
+            return Ok(Installed { is_new: known.outcome == NEW, replayed: true });
+        }
+        let noted = |is_new: bool| once.clone().map(|once| Replay { outcome: if is_new { NEW } else { HELD }.to_owned(), ..once });
+        let is_new = match paper {
+            Paper::Covenant(bundle) => self.judge_covenant(caller, bundle, noted(true)).await?,
+            Paper::PartyRecord(record) => self.judge_party_record(caller, record, noted(true)).await?,
+        };
+        if !is_new && once.is_some() {
+            let mut draft = Draft::new(self);
+            draft.commit.replay = noted(false);
+            draft.commit().await?;
+        }
+        Ok(Installed { is_new, replayed: false })
+    }
+
+    async fn judge_covenant(&self, caller: &Caller, bundle: &[u8], once: Option<Replay>) -> Result<bool, Stop> {
         let held = self.held().await?;
         let mut book = held.book.clone().ok_or_else(|| Refusal::new(Stage::Covenant, Reason::CovenantMissing))?;
         let signed = SignedCovenant::from_json(bundle)?;
         let (id, version) = (signed.document.id.clone(), signed.document.version);
         let from_peer = caller.roles.contains(&Role::Peer);
         let installed = if from_peer { book.install_from(&caller.organization, signed) } else { book.install(signed) };
-        let Installed::Changed(standing) = installed? else { return Ok(false) };
+        let Changed::Changed(standing) = installed? else { return Ok(false) };
         let text = book.get(&id, version).and_then(|covenant| covenant.signed()).map(SignedCovenant::to_json);
         let text = text.ok_or_else(|| internal("writing a covenant"))?;
         let code = if standing == Standing::InForce { EventCode::CovenantActivated } else { EventCode::CovenantSigned };
-        let draft = self.document(caller, Kind::Covenant, &format!("{id}/{version}"), text, code).await?;
+        let mut draft = self.document(caller, Kind::Covenant, &format!("{id}/{version}"), text, code).await?;
+        draft.commit.replay = once;
         self.commit_shared(draft, &held, Held { book: Some(book), ..held.as_ref().clone() }).await?;
         Ok(true)
     }
 
-    /// Takes a party record in, when it is newer and signed under its party's root key. True when it was new.
-    ///
-    /// # Errors
-    /// Why it was refused: older, altered, expired, no party of ours. It is logged; nothing changes.
-    pub async fn install_party_record(&self, caller: &Caller, bytes: &[u8]) -> Result<bool, Refusal> {
-        may_install(caller, Act::InstallPartyRecord)?;
-        match self.again_and_again(|| self.judge_party_record(caller, bytes)).await {
-            Err(refusal) if refusal.stage != Stage::Store => {
-                self.refuse_document(caller, EventCode::PartyRecordRefused, "party-record", bytes, refusal).await
-            }
-            done => done,
-        }
-    }
-
-    async fn judge_party_record(&self, caller: &Caller, bytes: &[u8]) -> Result<bool, Stop> {
+    async fn judge_party_record(&self, caller: &Caller, bytes: &[u8], once: Option<Replay>) -> Result<bool, Stop> {
         let held = self.held().await?;
         let (mut records, now) = (held.records.clone(), self.now());
         let signed = SignedPartyRecord::from_json(bytes)?;
@@ -168,6 +230,7 @@ impl Desk {
             return Ok(false);
         }
         let mut draft = self.document(caller, Kind::PartyRecord, org.as_str(), signed.to_json(), EventCode::PartyRecordAccepted).await?;
+        draft.commit.replay = once;
         for (days, at) in signed.record.alarms().into_iter().filter(|(_, at)| *at > now) {
             let action = Action::RecordExpires { org: org.clone(), number: signed.record.number, days };
             draft.timer(format!("party-record/{org}/{days}"), at, &action);
@@ -193,14 +256,11 @@ impl Desk {
     }
 
     /// Logs that a document was refused; of a peer once a minute for the same one, because peers offer what they hold at every comparison.
-    async fn refuse_document(
-        &self,
-        caller: &Caller,
-        code: EventCode,
-        kind: &str,
-        document: &[u8],
-        refusal: Refusal,
-    ) -> Result<bool, Refusal> {
+    async fn refuse_document(&self, caller: &Caller, paper: Paper<'_>, refusal: Refusal) -> Result<Installed, Refusal> {
+        let (code, kind, document) = match paper {
+            Paper::Covenant(bundle) => (EventCode::CovenantRefused, "covenant", bundle),
+            Paper::PartyRecord(record) => (EventCode::PartyRecordRefused, "party-record", record),
+        };
         let (org, hash, now) = (&caller.organization, Hash::sha256(document), self.now());
         if caller.roles.contains(&Role::Peer) && self.refusals.was_logged(org, hash, now).is_some() {
             return Err(refusal);
@@ -228,11 +288,6 @@ impl Desk {
             draft.event("party-record.expiring", format!("organizations/{org}"), &format!("{days} days"));
         }
     }
-}
-
-/// Operators install; peers hand over what proves itself.
-fn may_install(caller: &Caller, act: Act) -> Result<(), Refusal> {
-    caller.may(if caller.roles.contains(&Role::Peer) { Act::ExchangeDocuments } else { act })
 }
 
 fn accept_under(

@@ -60,7 +60,7 @@ impl Desk {
             OperateAct::Replay { message } => self.replay_parked(draft, caller, *message).await,
             OperateAct::Stop { peer, reason } => self.set_stop(draft, caller, peer, Some(reason.clone())).await,
             OperateAct::Resume { peer } => self.set_stop(draft, caller, peer, None).await,
-            OperateAct::EndRecovery { reason } => self.end_recovery(draft, caller, reason).await,
+            OperateAct::EndRecovery { reason, second } => self.end_recovery(draft, caller, reason, second).await,
         }?;
         Ok(Answer::Done)
     }

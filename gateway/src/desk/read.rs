@@ -41,7 +41,7 @@ impl Desk {
                 self.searched(&mut draft, by, read, label.as_str());
                 let mut views = Vec::new();
                 for record in self.parts.store.aliased(Kind::Case, label.as_str()).await? {
-                    views.push(self.case_view(&self.open_record(record).await?, false));
+                    views.push(self.case_view(&self.open_listed(record).await?, false));
                 }
                 Answer::Cases(views, None)
             }
@@ -211,7 +211,7 @@ impl Desk {
         self.trace(draft, EventCode::CaseViewed, by, self.about_case(&doc), Rule::Roles(read.what.act()), None).await?;
         let mut docs = Vec::new();
         for record in self.parts.store.children(Kind::Handover, case).await? {
-            docs.push(self.open_record(record).await?);
+            docs.push(self.open_listed(record).await?);
         }
         Ok(docs)
     }
@@ -221,7 +221,7 @@ impl Desk {
         let wanted = Page { open_only: page.open_only, after: page.after.clone(), limit: size };
         let mut docs = Vec::new();
         for record in self.parts.store.records(T::KIND, wanted).await? {
-            docs.push(self.open_record(record).await?);
+            docs.push(self.open_listed(record).await?);
         }
         let full = docs.len() == size as usize;
         let next = docs.last().map(|doc: &Doc<T>| doc.id.clone()).filter(|_| full);

@@ -137,6 +137,9 @@ impl Desk {
         peer: Option<Party<'_>>,
     ) {
         let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
+        if let Some(second) = by.second {
+            entry = entry.with_user(User::person(second.person.as_str(), second.function.clone()).not_initiator());
+        }
         if let Some(party) = peer {
             entry = entry.with_peer(party.logged(by));
         }
@@ -174,17 +177,20 @@ impl Desk {
         .map_err(|_| Refusal::new(Stage::Store, Reason::AuditUnavailable))
     }
 
-    /// Logs that something about no client was looked at or done, before it is answered: reading the log, listing peers.
+    /// Lets somebody look at, or do, something about no client, and logs it before it is answered: reading the log, listing peers. A door
+    /// asked the same before it read the request; the desk relies on no door.
     ///
     /// # Errors
-    /// `AUDIT_UNAVAILABLE`: it is then not answered.
+    /// `ROLE_DENIED` or `TWO_FACTOR_REQUIRED`, logged; `AUDIT_UNAVAILABLE`. It is then not answered.
     pub async fn witness(&self, caller: &Caller, actor: Option<&Actor>, code: EventCode, act: Act, what: &str) -> Result<(), Refusal> {
+        let by = By { caller, actor, second: None };
+        self.logged_when_refused(caller.may(act), by, act, None).await?;
         self.again_and_again(|| async {
             let mut draft = Draft::new(self);
             draft.commit.from_reserve = true;
             let rule = format!("role-table:{}", act.name());
             let decision = Decision::allowed(rule.clone(), "Deze rol mag dit binnen de eigen organisatie.");
-            self.note(&mut draft, code, By { caller, actor, second: None }, Object::new("act", "name", what, rule), decision, None);
+            self.note(&mut draft, code, by, Object::new("act", "name", what, rule), decision, None);
             draft.commit().await.map(drop)
         })
         .await

@@ -115,7 +115,7 @@ impl Desk {
     /// One handover; with dossier and read-back in a full view.
     pub(super) async fn handover_view(&self, doc: &Doc<HandoverRecord>, full: bool) -> Result<HandoverView, Stop> {
         let record = &doc.clear;
-        let case: Doc<CaseRecord> = self.known(&record.case.to_string()).await?;
+        let case: CaseRecord = self.clear_of(&record.case.to_string()).await?;
         let dossier = if full { Some(Box::new(package(&doc.sealed.package)?)) } else { None };
         Ok(HandoverView {
             id: record.offer,
@@ -125,7 +125,7 @@ impl Desk {
             direction: direction(record.side),
             from: record.from.clone(),
             to: record.to.clone(),
-            state: handover_state(&case.clear, record),
+            state: handover_state(&case, record),
             facts: self.facts(&record.facts, record.open.then(|| self.handover_waits(record)).flatten()),
             service: record.service.clone(),
             urgency: record.urgency.clone(),
@@ -145,7 +145,7 @@ impl Desk {
             content: record.content,
             dossier,
             next: next_in_order(record),
-            responsibility: self.responsibility(&case.clear),
+            responsibility: self.responsibility(&case),
         })
     }
 
@@ -153,7 +153,7 @@ impl Desk {
     pub(super) async fn consultation_view(&self, doc: &Doc<ConsultationRecord>, full: bool) -> Result<ConsultationView, Stop> {
         let record = &doc.clear;
         let responsibility = match record.case {
-            Some(case) => self.responsibility(&self.known::<CaseRecord>(&case.to_string()).await?.clear),
+            Some(case) => self.responsibility(&self.clear_of::<CaseRecord>(&case.to_string()).await?),
             None => self.asker(record),
         };
         let dossier = if full && !doc.sealed.package.is_empty() { Some(Box::new(package(&doc.sealed.package)?)) } else { None };

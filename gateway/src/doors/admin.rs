@@ -8,23 +8,34 @@ use schakel_proto::Method;
 use schakel_proto::admin::v1 as wire;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
-use tonic_health::server::HealthReporter;
 
 use super::guard::Guard;
+use super::health::{Board, Services};
 use super::{Door, MAX_DOCUMENT_REQUEST, MAX_REQUEST, health};
 use crate::wire::care::another_answer;
 use crate::wire::status::language;
 use crate::wire::{agreement, log, names, operations};
+
+/// What its health names: operators are needed most when nothing is decided.
+const SERVICES: Services = Services {
+    deciding: &[],
+    showing: &[
+        wire::peer_service_server::SERVICE_NAME,
+        wire::outbox_service_server::SERVICE_NAME,
+        wire::adapter_service_server::SERVICE_NAME,
+        wire::document_service_server::SERVICE_NAME,
+    ],
+};
 
 #[derive(Debug, Clone)]
 struct Service {
     door: Door,
 }
 
-/// Everything this door answers, and the handle that changes what its health says.
+/// Everything this door answers, and what its health says.
 #[must_use]
-pub fn admin_routes(door: &Door) -> (HealthReporter, Routes) {
-    let (reporter, health) = health::health();
+pub fn admin_routes(door: &Door) -> (Board, Routes) {
+    let (board, health) = health::health(SERVICES);
     let service = || Service { door: door.clone() };
     let peers = wire::peer_service_server::PeerServiceServer::new(service()).max_decoding_message_size(MAX_REQUEST);
     let outbox = wire::outbox_service_server::OutboxServiceServer::new(service()).max_decoding_message_size(MAX_REQUEST);
@@ -35,7 +46,7 @@ pub fn admin_routes(door: &Door) -> (HealthReporter, Routes) {
         .add_service(Guard::new(door, outbox))
         .add_service(Guard::new(door, adapters))
         .add_service(Guard::new(door, documents));
-    (reporter, routes.prepare())
+    (board, routes.prepare())
 }
 
 impl Service {

@@ -10,28 +10,32 @@ use schakel_proto::audit::v1 as wire;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
-use tonic_health::server::HealthReporter;
 
 use super::guard::Guard;
+use super::health::{Board, Services};
 use super::{Door, MAX_REQUEST, health};
 use crate::wire::care::another_answer;
 use crate::wire::status::from_refusal;
 use crate::wire::{log, names};
+
+/// What its health names: nothing is decided here.
+const SERVICES: Services =
+    Services { deciding: &[], showing: &[wire::audit_service_server::SERVICE_NAME, wire::verification_service_server::SERVICE_NAME] };
 
 #[derive(Debug, Clone)]
 struct Service {
     door: Door,
 }
 
-/// Everything this door answers, and the handle that changes what its health says.
+/// Everything this door answers, and what its health says.
 #[must_use]
-pub fn audit_routes(door: &Door) -> (HealthReporter, Routes) {
-    let (reporter, health) = health::health();
+pub fn audit_routes(door: &Door) -> (Board, Routes) {
+    let (board, health) = health::health(SERVICES);
     let service = || Service { door: door.clone() };
     let audit = wire::audit_service_server::AuditServiceServer::new(service()).max_decoding_message_size(MAX_REQUEST);
     let verification = wire::verification_service_server::VerificationServiceServer::new(service()).max_decoding_message_size(MAX_REQUEST);
     let routes = Routes::new(health).add_service(Guard::new(door, audit)).add_service(Guard::new(door, verification));
-    (reporter, routes.prepare())
+    (board, routes.prepare())
 }
 
 impl Service {
@@ -101,19 +105,17 @@ impl wire::audit_service_server::AuditService for Service {
 
 #[tonic::async_trait]
 impl wire::verification_service_server::VerificationService for Service {
-    async fn verify_log(&self, request: Request<wire::VerifyLogRequest>) -> Result<Response<wire::VerifyLogResponse>, Status> {
-        let show = |answer| match answer {
-            LogAnswer::Verdict { ok, entries, first_bad, check, text_nl, text_en } => Ok(wire::VerifyLogResponse {
-                ok,
-                entries: log::number(entries),
-                first_bad_index: first_bad.map(log::number),
-                check,
-                text_nl,
-                text_en,
-            }),
-            _ => Err(another_answer()),
-        };
-        self.ask(Method::AuditVerifyLog, request, |_| Ok(LogAct::Verify), show).await
+    type VerifyLogStream = BoxStream<'static, Result<wire::VerifyLogResponse, Status>>;
+
+    async fn verify_log(&self, request: Request<wire::VerifyLogRequest>) -> Result<Response<Self::VerifyLogStream>, Status> {
+        let visit = self.door.enter(Method::AuditVerifyLog, &request).await?;
+        let steps = self.door.desk.check_log(&visit.identified.caller).await.map_err(|refusal| visit.status(&refusal))?;
+        let lang = visit.lang;
+        let answers = ReceiverStream::new(steps).map(move |step| match step {
+            Ok(step) => Ok(log::check_to_wire(step)),
+            Err(refusal) => Err(from_refusal(&refusal, lang)),
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn get_inclusion_proof(

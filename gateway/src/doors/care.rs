@@ -8,10 +8,24 @@ mod handovers;
 
 use schakel_proto::care::v1 as wire;
 use tonic::service::Routes;
-use tonic_health::server::HealthReporter;
 
 use super::guard::Guard;
+use super::health::{Board, Services};
 use super::{Door, MAX_REQUEST, health};
+
+/// What its health names; a duty roster, a covenant and events are only looked at.
+const SERVICES: Services = Services {
+    deciding: &[
+        wire::case_service_server::SERVICE_NAME,
+        wire::consultation_service_server::SERVICE_NAME,
+        wire::handover_service_server::SERVICE_NAME,
+    ],
+    showing: &[
+        wire::duty_service_server::SERVICE_NAME,
+        wire::covenant_service_server::SERVICE_NAME,
+        wire::event_service_server::SERVICE_NAME,
+    ],
+};
 
 /// One service of this door: reads its messages, asks the door.
 #[derive(Debug, Clone)]
@@ -19,12 +33,12 @@ struct Service {
     door: Door,
 }
 
-/// Everything this door answers, and the handle that changes what its health says.
+/// Everything this door answers, and what its health says.
 ///
 /// # Errors
 /// When the descriptors built into this program cannot be read.
-pub fn care_routes(door: &Door) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
-    let (reporter, health) = health::health();
+pub fn care_routes(door: &Door) -> Result<(Board, Routes), tonic_reflection::server::Error> {
+    let (board, health) = health::health(SERVICES);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(schakel_proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -55,5 +69,5 @@ pub fn care_routes(door: &Door) -> Result<(HealthReporter, Routes), tonic_reflec
             wire::covenant_service_server::CovenantServiceServer::new(service()).max_decoding_message_size(limit),
         ))
         .add_service(Guard::new(door, wire::event_service_server::EventServiceServer::new(service()).max_decoding_message_size(limit)));
-    Ok((reporter, routes.prepare()))
+    Ok((board, routes.prepare()))
 }

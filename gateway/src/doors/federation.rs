@@ -1,7 +1,8 @@
 //! The federation door: what other gateways may do here.
 //!
 //! A peer is who its certificate says, and its Hello, its batches' signatures and its messages must say the same. It must be a party
-//! of a covenant in force, its key the one of its party record, and its traffic not stopped; that is asked again for every batch.
+//! of a covenant that all signed, and its key one of its party record; for messages also its traffic not stopped, and that is asked again
+//! for every batch.
 //! `exchange` takes messages, `sync` covenants and party records, `witness` the heads of peers' logs; `quota` bounds what a peer sends. What
 //! comes of a message, the desk decides.
 
@@ -22,15 +23,17 @@ use schakel_domain::caller::Caller;
 use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::message::MAX_BATCH_BYTES;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
-use schakel_proto::federation::v1::covenant_sync_service_server::CovenantSyncServiceServer;
-use schakel_proto::federation::v1::exchange_service_server::ExchangeServiceServer;
+use schakel_proto::federation::v1::covenant_sync_service_server::{self, CovenantSyncServiceServer};
+use schakel_proto::federation::v1::exchange_service_server::{self, ExchangeServiceServer};
+use schakel_proto::federation::v1::witness_service_server;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Extensions, Status};
 
 use self::quota::{MESSAGES_PER_SECOND, Quotas, Use};
+use super::health::Services;
 use crate::desk::{Delivery, Receipt};
 use crate::peers::agreements::{Agreements, MAX_DOCUMENT_BYTES};
-use crate::peers::{Directory, Peer, Signer, caller};
+use crate::peers::{Directory, Incarnation, Peer, Signer, caller};
 use crate::tls::PeerInfo;
 use crate::wire::status::from_refusal;
 pub use witness::WitnessDoor;
@@ -57,6 +60,12 @@ pub trait Receive: Send + Sync + 'static {
     fn refused<'a>(&'a self, caller: &'a Caller, refusal: &'a Refusal) -> BoxFuture<'a, ()>;
 }
 
+/// What the health of this door names: messages are taken in by deciding on them.
+pub const SERVICES: Services = Services {
+    deciding: &[exchange_service_server::SERVICE_NAME],
+    showing: &[covenant_sync_service_server::SERVICE_NAME, witness_service_server::SERVICE_NAME],
+};
+
 /// The highest number a peer's messages have reached here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Highest {
@@ -71,8 +80,8 @@ pub struct Highest {
 pub struct Ports {
     /// This organisation.
     pub us: OrgId,
-    /// Raised at every restore.
-    pub incarnation: u64,
+    /// Which life of this gateway's data it is, now.
+    pub incarnation: Incarnation,
     /// What is known of peers.
     pub directory: Arc<dyn Directory>,
     /// Our signing key.
@@ -158,13 +167,22 @@ impl FederationDoor {
         Ok(())
     }
 
+    /// Whether this key is bound to this organisation: in the newest party record held of it. TLS asked the same at the handshake; a door
+    /// that is served otherwise asks it here, of every method. A key that is not bound yet reaches nothing, not even the exchange of the
+    /// record that would bind it: whoever holds a bound key may bring that record, for it proves itself.
+    fn bound(&self, org: &OrgId, spki: Option<Hash>) -> Result<Peer, Refusal> {
+        let peer = self.ports.directory.peer(org)?;
+        if spki.is_some_and(|spki| peer.spki.contains(&spki)) {
+            return Ok(peer);
+        }
+        let other = Refusal::new(Stage::Caller, Reason::IdentityMismatch);
+        Err(other
+            .because("the certificate's key is not in the party record held here; another party or our operator can bring the newest one"))
+    }
+
     /// Whether this peer may exchange messages with us now.
     fn admit(&self, org: &OrgId, spki: Option<Hash>) -> Result<Peer, Refusal> {
-        let peer = self.ports.directory.peer(org)?;
-        if !spki.is_some_and(|spki| peer.spki.contains(&spki)) {
-            let other = Refusal::new(Stage::Caller, Reason::IdentityMismatch);
-            return Err(other.because("the certificate's key is not one of the party record"));
-        }
+        let peer = self.bound(org, spki)?;
         match &peer.stopped {
             Some(_) => Err(Refusal::new(Stage::Peer, Reason::PeerStopped)),
             None => Ok(peer),
@@ -175,7 +193,8 @@ impl FederationDoor {
     async fn enter(&self, extensions: &Extensions, messages: bool) -> Result<Guest, Status> {
         let (org, info) = self.identify(extensions).map_err(|refusal| status(&refusal))?;
         let caller = caller(org.clone(), info.spki);
-        let admitted = if messages { self.admit(&org, info.spki).map(drop) } else { self.quotas.take(&org, Use::Documents, 1) };
+        let documents = || self.bound(&org, info.spki).and_then(|_| self.quotas.take(&org, Use::Documents, 1));
+        let admitted = if messages { self.admit(&org, info.spki).map(drop) } else { documents() };
         match admitted.and_then(|()| self.place(&org)) {
             Ok(place) => Ok(Guest { caller, info, _place: place }),
             Err(refusal) => {

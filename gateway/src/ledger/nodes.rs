@@ -31,6 +31,13 @@ impl Tree {
         self.with_nodes(store, |nodes| tree::consistency_proof(old, new, nodes)).await
     }
 
+    pub(super) async fn root(&self, store: &dyn Store, size: u64) -> Result<Option<Hash>, LedgerError> {
+        if size > self.size() {
+            return Ok(None);
+        }
+        self.with_nodes(store, |nodes| tree::root(size, nodes)).await.map(Some)
+    }
+
     /// Makes a proof, reading each tile it turns out to need. A proof walks along one or two edges of the tree, so those are few.
     async fn with_nodes<T>(
         &self,

@@ -17,11 +17,25 @@ use schakel_domain::id::Hash;
 use super::{Signed, tile};
 use crate::store::{EntryRow, Store, StoreError};
 
+/// Tiles of 256 entries between two tellings of how far a check is.
+const TOLD_EVERY: u64 = 16;
+
 /// Checks the whole stored log. `earlier` is a checkpoint known to be the log's own, which the log must extend.
 ///
 /// # Errors
 /// When the store cannot be read; what is wrong with what can be read is the report's finding.
 pub async fn verify(store: &dyn Store, vkey: &Vkey, earlier: Option<&Checkpoint>) -> Result<Report, StoreError> {
+    verify_telling(store, vkey, earlier, &|_| {}).await
+}
+
+/// Told how many entries were found good.
+pub type Tell<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// The same, and tells how far it is every [`TOLD_EVERY`] tiles.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_telling(store: &dyn Store, vkey: &Vkey, earlier: Option<&Checkpoint>, tell: Tell<'_>) -> Result<Report, StoreError> {
     let report = Report {
         origin: String::new(),
         entries: 0,
@@ -33,7 +47,7 @@ pub async fn verify(store: &dyn Store, vkey: &Vkey, earlier: Option<&Checkpoint>
         own_key: false,
         finding: None,
     };
-    let mut run = Run { store, earlier, report, frontier: Frontier::new(), then: None, suspect: None };
+    let mut run = Run { store, earlier, tell, report, frontier: Frontier::new(), then: None, suspect: None };
     match run.all(vkey).await {
         Ok(()) => {}
         Err(Stop::Fault(finding)) => run.report.finding = Some(finding),
@@ -61,6 +75,7 @@ fn fault(index: u64, check: Check, detail: impl std::fmt::Display) -> Stop {
 struct Run<'a> {
     store: &'a dyn Store,
     earlier: Option<&'a Checkpoint>,
+    tell: Tell<'a>,
     report: Report,
     frontier: Frontier,
     /// Root at the size of the earlier checkpoint.
@@ -80,6 +95,9 @@ impl Run<'_> {
         self.note_root();
         for number in 0..checkpoint.size.div_ceil(WIDTH) {
             self.tile(number, width_of(number, checkpoint.size), true_copy).await?;
+            if (number + 1).is_multiple_of(TOLD_EVERY) {
+                (self.tell)(self.report.entries);
+            }
         }
         if self.frontier.root() != checkpoint.root {
             return Err(fault(0, Check::Root, "neither the entries nor the kept copy of their hashes lead to the signed root"));

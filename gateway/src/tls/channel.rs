@@ -9,10 +9,8 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -28,9 +26,10 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
 use super::chains::Chains;
-use super::ends::{End, Seen};
+use super::ends::End;
 use super::material::Material;
-use super::open::{Lease, Life, Open};
+use super::open::{Lease, Life};
+use super::side::{Made, Side};
 use super::tap::{Tap, TapStream};
 use super::trust::{Condition, ServerChains, ServerVerifier};
 use super::{ALPN_H2, Clock, TlsError, provider, reasons};
@@ -88,12 +87,8 @@ pub type Expectation = Arc<dyn Fn() -> Option<Expected> + Send + Sync>;
 
 /// Our client certificate and the CAs of our peers; shared by all channels, replaced by [`ClientTls::reload`].
 pub struct ClientTls {
-    state: ArcSwap<State>,
+    side: Side<State, Opened>,
     clock: Clock,
-    /// As at a door: see `ServerTls`.
-    generation: AtomicU64,
-    open: Arc<Open<Opened>>,
-    seen: Seen,
 }
 
 /// What one connection is made with.
@@ -107,6 +102,12 @@ struct Opened {
     chain: Vec<CertificateDer<'static>>,
     host: ServerName<'static>,
     expectation: Expectation,
+}
+
+impl Made for State {
+    fn material(&self) -> &Material {
+        &self.material
+    }
 }
 
 impl State {
@@ -127,8 +128,7 @@ impl ClientTls {
     /// # Errors
     /// When the material cannot be used.
     pub fn new(material: Material, clock: Clock) -> Result<Arc<Self>, TlsError> {
-        let state = ArcSwap::from_pointee(State::new(material)?);
-        Ok(Arc::new(Self { state, clock, generation: AtomicU64::new(0), open: Arc::default(), seen: Seen::default() }))
+        Ok(Arc::new(Self { side: Side::new(State::new(material)?), clock }))
     }
 
     /// Uses other material from the next connection on, and judges every open one by it: one that no longer stands is closed. On an
@@ -137,14 +137,13 @@ impl ClientTls {
     /// # Errors
     /// When the material cannot be used.
     pub fn reload(&self, material: Material) -> Result<usize, TlsError> {
-        self.state.store(Arc::new(State::new(material)?));
+        self.side.put(State::new(material)?);
         Ok(self.judge_again())
     }
 
     /// Judges every open connection again; how many were closed.
     pub fn judge_again(&self) -> usize {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        let closed = self.open.judge(|opened| self.judge(opened));
+        let closed = self.side.judge_again(|opened| self.judge(opened));
         if closed > 0 {
             tracing::warn!(closed, "connections to peers were closed: their certificates no longer count");
         }
@@ -154,17 +153,17 @@ impl ClientTls {
     /// What is used now.
     #[must_use]
     pub fn material(&self) -> Material {
-        self.state.load().material.clone()
+        self.side.material()
     }
 
     /// The chain each organisation showed last.
     #[must_use]
     pub fn seen(&self) -> BTreeMap<OrgId, Vec<End>> {
-        self.seen.all()
+        self.side.seen()
     }
 
     fn config(&self, expected: Expected) -> Result<ClientConfig, TlsError> {
-        let state = self.state.load();
+        let state = self.side.state();
         let config = ClientConfig::builder_with_details(provider(), Arc::clone(&self.clock))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|e| TlsError::Material(e.to_string()))?
@@ -179,21 +178,17 @@ impl ClientTls {
         let (leaf, rest) = opened.chain.split_first().ok_or_else(unusable)?;
         let expected = (opened.expectation)().ok_or_else(nobody)?;
         let now = self.clock.current_time().unwrap_or_else(|| UnixTime::since_unix_epoch(Duration::ZERO));
-        let verifier = self.state.load().verifier(expected);
+        let verifier = self.side.state().verifier(expected);
         verifier.judge(leaf, rest, &opened.host, now).map_err(|error| reasons::of_tls(&error))
     }
 
     /// Takes up a connection that began at this generation.
     fn opened(&self, opened: Opened, generation: u64) -> Result<(Life, Lease), Refusal> {
         if let Some(expected) = (opened.expectation)() {
-            self.seen.note(&expected.org, &opened.chain);
+            self.side.seen.note(&expected.org, &opened.chain);
         }
         let again = Opened { chain: opened.chain.clone(), host: opened.host.clone(), expectation: Arc::clone(&opened.expectation) };
-        let (life, lease) = self.open.add(opened);
-        if self.generation.load(Ordering::SeqCst) != generation {
-            self.judge(&again)?;
-        }
-        Ok((life, lease))
+        self.side.opened(opened, generation, || self.judge(&again))
     }
 }
 
@@ -212,7 +207,7 @@ pub(super) fn as_we_speak(mut config: ClientConfig) -> ClientConfig {
 
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").field("material", &self.state.load().material).finish_non_exhaustive()
+        f.debug_struct("ClientTls").field("material", &self.side.state().material).finish_non_exhaustive()
     }
 }
 
@@ -234,7 +229,7 @@ fn is_expected(identity: &Identity, expected: &Expected) -> Result<(), String> {
 pub fn channel(address: &PeerAddress, tls: Arc<ClientTls>, expectation: Expectation) -> Result<(Channel, Tap), TlsError> {
     let host = address.host.clone();
     let configure: Configure = Arc::new(move || {
-        let generation = tls.generation.load(Ordering::SeqCst);
+        let generation = tls.side.generation();
         let expected = expectation().ok_or_else(|| io::Error::other(nobody()))?;
         let config = tls.config(expected).map_err(io::Error::other)?;
         let (tls, host, expectation) = (Arc::clone(&tls), host.clone(), Arc::clone(&expectation));

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
@@ -15,10 +13,11 @@ use schakel_domain::id::OrgId;
 use schakel_domain::refusal::{Reason, Refusal};
 
 use super::chains::Chains;
-use super::ends::{End, Seen};
+use super::ends::End;
 use super::failures::Failures;
 use super::material::Material;
-use super::open::{Lease, Life, Open};
+use super::open::{Lease, Life};
+use super::side::{Made, Side};
 use super::trust::{ClientVerifier, Condition};
 use super::{ALPN_H2, Clock, TlsError, provider, reasons};
 
@@ -47,11 +46,7 @@ pub struct ServerTls {
     auth: ClientAuth,
     admit: Option<Admit>,
     clock: Clock,
-    state: ArcSwap<State>,
-    /// Raised whenever open connections are judged again: a handshake that began before is then judged again too.
-    generation: AtomicU64,
-    open: Arc<Open<Vec<CertificateDer<'static>>>>,
-    seen: Seen,
+    side: Side<State, Vec<CertificateDer<'static>>>,
     failures: Failures,
 }
 
@@ -60,6 +55,12 @@ struct State {
     config: Arc<ServerConfig>,
     verifier: Option<Arc<ClientVerifier>>,
     material: Material,
+}
+
+impl Made for State {
+    fn material(&self) -> &Material {
+        &self.material
+    }
 }
 
 impl ServerTls {
@@ -74,18 +75,8 @@ impl ServerTls {
         material: Material,
         clock: Clock,
     ) -> Result<Arc<Self>, TlsError> {
-        let state = ArcSwap::from_pointee(build(auth, admit.as_ref(), material, &clock)?);
-        Ok(Arc::new(Self {
-            door,
-            auth,
-            admit,
-            clock,
-            state,
-            generation: AtomicU64::new(0),
-            open: Arc::default(),
-            seen: Seen::default(),
-            failures: Failures::default(),
-        }))
+        let side = Side::new(build(auth, admit.as_ref(), material, &clock)?);
+        Ok(Arc::new(Self { door, auth, admit, clock, side, failures: Failures::default() }))
     }
 
     /// Uses other material from the next handshake on, and judges every open connection by it: whoever no longer stands is closed.
@@ -94,14 +85,13 @@ impl ServerTls {
     /// # Errors
     /// When the material cannot be used.
     pub fn reload(&self, material: Material) -> Result<usize, TlsError> {
-        self.state.store(Arc::new(build(self.auth, self.admit.as_ref(), material, &self.clock)?));
+        self.side.put(build(self.auth, self.admit.as_ref(), material, &self.clock)?);
         Ok(self.judge_again())
     }
 
     /// Judges every open connection again, as after an agreement changed or a list ended; how many were closed.
     pub fn judge_again(&self) -> usize {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        let closed = self.open.judge(|chain| self.judge(chain));
+        let closed = self.side.judge_again(|chain| self.judge(chain));
         if closed > 0 {
             tracing::warn!(door = self.door, closed, "connections were closed: their certificates no longer count");
         }
@@ -111,13 +101,13 @@ impl ServerTls {
     /// What is used now.
     #[must_use]
     pub fn material(&self) -> Material {
-        self.state.load().material.clone()
+        self.side.material()
     }
 
     /// The chain each organisation showed last.
     #[must_use]
     pub fn seen(&self) -> BTreeMap<OrgId, Vec<End>> {
-        self.seen.all()
+        self.side.seen()
     }
 
     /// Takes up a connection whose handshake began at this generation.
@@ -128,18 +118,15 @@ impl ServerTls {
         generation: u64,
     ) -> Result<(Life, Lease), Refusal> {
         let Some(chain) = chain else { return Ok((Life::default(), Lease::none())) };
-        let (life, lease) = self.open.add(chain.to_vec());
-        if self.generation() != generation {
-            self.judge(chain)?;
-        }
+        let opened = self.side.opened(chain.to_vec(), generation, || self.judge(chain))?;
         if let Some(org) = org {
-            self.seen.note(org, chain);
+            self.side.seen.note(org, chain);
         }
-        Ok((life, lease))
+        Ok(opened)
     }
 
     fn judge(&self, chain: &[CertificateDer<'static>]) -> Result<(), Refusal> {
-        let state = self.state.load();
+        let state = self.side.state();
         let unusable = || reasons::refusal(Reason::PeerCertificateUnusable, "no certificate");
         let (Some(verifier), Some((leaf, rest))) = (&state.verifier, chain.split_first()) else { return Err(unusable()) };
         let now = self.clock.current_time().unwrap_or_else(|| UnixTime::since_unix_epoch(std::time::Duration::ZERO));
@@ -148,7 +135,7 @@ impl ServerTls {
 
     /// See [`ServerTls::opened`].
     pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+        self.side.generation()
     }
 
     /// The name of the door.
@@ -165,7 +152,7 @@ impl ServerTls {
 
     /// The configuration for one handshake.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.state.load().config)
+        Arc::clone(&self.side.state().config)
     }
 
     /// Seconds since 1970 by the clock that judges certificates.

@@ -122,9 +122,9 @@ pub fn install_covenant(request: &admin::InstallCovenantRequest) -> Result<Agree
 pub fn install_party_record(request: &admin::InstallPartyRecordRequest) -> Result<AgreementAct, Vec<Refusal>> {
     let mut fields = Fields::new();
     let key = key(&mut fields, request);
-    let record = std::str::from_utf8(&request.record).ok().filter(|text| text.is_ascii() && (1..=MAX_RECORD).contains(&text.len()));
+    let record = std::str::from_utf8(&request.record).ok().filter(|text| (1..=MAX_RECORD).contains(&text.len()));
     if record.is_none() {
-        fields.wrong("record", format!("required: a compact JWS of at most {MAX_RECORD} bytes"));
+        fields.wrong("record", format!("required: a signed party record, the JSON file as it is, of at most {MAX_RECORD} bytes"));
     }
     let (Some((id, body)), Some(record)) = (key, record) else { return Err(fields.refusals()) };
     Ok(AgreementAct::InstallPartyRecord { request: id, body, record: record.to_owned() })

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use prost::Message;
 use schakel_domain::command::{CareAct, Read, ReadAct, Write};
 use schakel_domain::field::Field;
-use schakel_domain::id::{Hash, RequestId};
+use schakel_domain::id::{CaseId, Hash, OfferId, RequestId};
 use schakel_domain::person::{Actor, TwoPeople};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::{Call, Direction, Facts, Responsibility};
@@ -108,9 +108,14 @@ impl Head {
         Some(Self { request, body, actor: actor? })
     }
 
+    /// The write that does this to a handover, named under its case.
+    pub(crate) fn does_in(self, name: Option<(CaseId, OfferId)>, act: CareAct) -> Write<CareAct> {
+        Write { within: name.map(|(case, _)| case), ..self.does(act) }
+    }
+
     /// The write that does this.
     pub(crate) fn does(self, act: CareAct) -> Write<CareAct> {
-        Write { request: self.request, body: self.body, actor: self.actor, act }
+        Write { request: self.request, body: self.body, actor: self.actor, within: None, act }
     }
 }
 
@@ -138,7 +143,7 @@ pub(crate) fn lister(fields: &mut Fields, actor: Option<&words::Actor>, caller: 
 
 /// A read by somebody.
 pub(crate) fn read(actor: Actor, what: Read) -> ReadAct {
-    ReadAct { actor, what }
+    ReadAct { actor, within: None, what }
 }
 
 /// The four things two people say together.

@@ -11,7 +11,7 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode;
+pub use decode::{decode, incarnation_of};
 pub use encode::{encode, void_of};
 
 use schakel_domain::message::Message;

@@ -3,7 +3,7 @@
 use schakel_domain::command::LogAct;
 use schakel_domain::id::Hash;
 use schakel_domain::refusal::Refusal;
-use schakel_domain::view::LogEntryView;
+use schakel_domain::view::{LogCheck, LogEntryView};
 use schakel_proto::audit::v1 as wire;
 
 use super::fields::Fields;
@@ -43,6 +43,23 @@ pub fn get(request: &wire::GetEntryRequest) -> Result<LogAct, Vec<Refusal>> {
     let mut fields = Fields::new();
     let Some(index) = fields.entry("name", &request.name) else { return Err(fields.refusals()) };
     Ok(LogAct::Entry(index))
+}
+
+/// A step of a check for the wire.
+#[must_use]
+pub fn check_to_wire(step: LogCheck) -> wire::VerifyLogResponse {
+    match step {
+        LogCheck::Checked(entries) => wire::VerifyLogResponse { entries: number(entries), ..Default::default() },
+        LogCheck::Verdict(verdict) => wire::VerifyLogResponse {
+            ok: verdict.ok,
+            entries: number(verdict.entries),
+            first_bad_index: verdict.first_bad.map(number),
+            check: verdict.check,
+            text_nl: verdict.text_nl,
+            text_en: verdict.text_en,
+            done: true,
+        },
+    }
 }
 
 /// Reads a request for an inclusion proof.

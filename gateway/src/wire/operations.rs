@@ -2,7 +2,7 @@
 
 use schakel_domain::command::{OperateAct, Operation, OperationsRead};
 use schakel_domain::person::PersonId;
-use schakel_domain::refusal::{Lang, Refusal};
+use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 use schakel_domain::view::{AdapterView, MessageState, MessageView, PeerState, PeerView};
 use schakel_proto::admin::v1 as wire;
 
@@ -10,6 +10,7 @@ use super::care::{MAX_NOTE, WriteRequest, key};
 use super::fields::{Fields, timestamp};
 use super::log::number;
 use super::names;
+use super::words::actor_from_wire;
 
 /// Reads a request for peers.
 ///
@@ -81,7 +82,12 @@ pub fn resume(request: &wire::ResumePeerRequest, person: &PersonId) -> Result<Op
 pub fn end_recovery(request: &wire::EndRecoveryRequest, person: &PersonId) -> Result<Operation, Vec<Refusal>> {
     operation(request, person, |fields| {
         let reason = fields.text("reason", &request.reason, 1, MAX_NOTE);
-        Some(OperateAct::EndRecovery { reason: reason? })
+        let second = actor_from_wire(fields, "second_actor", request.second_actor.as_ref());
+        if second.as_ref().is_some_and(|second| second.person == *person) {
+            let same = Refusal::new(Stage::Caller, Reason::SecondPersonRequired).because("both are the same person");
+            fields.note(Refusal { field: Some("second_actor".to_owned()), ..same });
+        }
+        Some(OperateAct::EndRecovery { reason: reason?, second: second? })
     })
 }
 
@@ -133,6 +139,7 @@ pub fn peer_to_wire(view: &PeerView, lang: Lang) -> wire::Peer {
         PeerState::Unreachable => wire::peer::State::Unreachable,
         PeerState::Stopped => wire::peer::State::Stopped,
         PeerState::Expired => wire::peer::State::Expired,
+        PeerState::KnowsMore => wire::peer::State::KnowsMore,
     };
     wire::Peer {
         name: names::peer(&view.organization),

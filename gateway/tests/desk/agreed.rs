@@ -17,8 +17,6 @@ use schakel_domain::view::{ConsultationState, HandoverState, Standing};
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 /// The same letter with another message in it.
 fn forged(letter: &Letter, change: impl FnOnce(&mut Message)) -> Letter {
     let mut message = letter.message();

@@ -8,8 +8,6 @@ use schakel_domain::view::HandoverState;
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 /// A dossier with every text as long as may be, and lists of this length; `letter` takes one to four bytes.
 fn long_dossier(letter: char, list: usize) -> Dossier {
     let text = |length: usize| letter.to_string().repeat(length);

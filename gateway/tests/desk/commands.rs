@@ -13,8 +13,6 @@ use uuid::Uuid;
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 fn opening() -> CareAct {
     CareAct::OpenCase { dossier: Box::new(dossier()) }
 }
@@ -310,7 +308,7 @@ async fn a_look_by_a_system_alone_has_shown_it_to_nobody() {
     let drop = schakel_domain::caller::Caller { door: "file-drop", ..pactum.caller(Role::System, None) };
     let what = Read::Handover { id: offer, full: true };
 
-    pactum.desk.handle(&drop, Command::Read(ReadAct { actor: actor("w-1"), what })).await.unwrap();
+    pactum.desk.handle(&drop, Command::Read(ReadAct { actor: actor("w-1"), within: None, what })).await.unwrap();
 
     assert!(region.waiting().await.is_empty(), "nobody has seen it");
 }

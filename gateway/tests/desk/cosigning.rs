@@ -6,8 +6,6 @@ use schakel_domain::refusal::Reason;
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 #[tokio::test]
 async fn late_cosigning_stops_new_offers_and_never_an_acceptance_a_transfer_or_a_receipt() {
     let region = Region::new(&[SEZ, PACTUM]);

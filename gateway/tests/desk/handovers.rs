@@ -8,14 +8,6 @@ use schakel_domain::view::{CaseView, HandoverState, Standing};
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
-/// SEZ opened a case and offered it to Pactum; nothing was carried yet.
-async fn offered(region: &Region) -> (CaseId, OfferId) {
-    let case = region.at(SEZ).open(dossier()).await.id;
-    (case, region.at(SEZ).offer(case, PACTUM, HELP).await.unwrap().id)
-}
-
 /// Accepted and given, the transfer still on its way to Pactum.
 async fn in_transfer(region: &Region) -> (CaseId, OfferId) {
     let (case, offer) = offered(region).await;

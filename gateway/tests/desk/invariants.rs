@@ -16,8 +16,6 @@ use super::kit::*;
 use super::schedules;
 use super::secrets;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 #[tokio::test]
 async fn invariant_1_somebody_is_always_responsible_and_one_leads_per_epoch() {
     for seed in 5_000..5_020 {
@@ -74,7 +72,7 @@ async fn invariant_4_every_command_passes_the_one_table_of_roles() {
     let seen = Seen { id, version: 1 };
     let page = || PageOf { open_only: true, after: String::new(), size: 1 };
     let care = |act| Command::Care(write(act));
-    let read = |what| Command::Read(ReadAct { actor: actor("w-1"), what });
+    let read = |what| Command::Read(ReadAct { actor: actor("w-1"), within: None, what });
     let commands = || {
         [
             care(CareAct::OpenCase { dossier: Box::new(dossier()) }),

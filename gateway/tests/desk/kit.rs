@@ -43,6 +43,9 @@ pub(crate) const PACTUM: &str = "kvk:90000105";
 pub(crate) const ENTREA: &str = "kvk:90000106";
 pub(crate) const G7: &str = "kvk:90000110";
 
+/// What Pactum does.
+pub(crate) const HELP: &str = "ambulante-spoedhulp";
+
 const GELDERLAND: &str = include_str!("../../../deploy/covenants/gelderland.toml");
 /// A Sunday night in November.
 const NIGHT: &str = "2026-11-22T02:14:00Z";
@@ -245,7 +248,6 @@ impl Gateway {
             vault: Arc::clone(&vault),
             agreements: Arc::clone(&agreements),
             ids: Arc::new(Seeded { clock: clock.clone(), dice: Mutex::new(Dice::new(seed)) }),
-            incarnation: 1,
         });
         Self { me, desk: Arc::new(desk), store, vault, watched, memory, agreements, clock, folder, restarts }
     }
@@ -347,7 +349,7 @@ impl Gateway {
     }
 
     pub(crate) async fn read(&self, what: Read) -> Result<Answer, Refusal> {
-        self.desk.handle(&self.worker(), Command::Read(ReadAct { actor: actor("w-1"), what })).await.map(|reply| reply.answer)
+        self.desk.handle(&self.worker(), Command::Read(ReadAct { actor: actor("w-1"), within: None, what })).await.map(|reply| reply.answer)
     }
 
     pub(crate) async fn operate(&self, act: OperateAct) -> Result<(), Refusal> {
@@ -666,6 +668,12 @@ impl Region {
     }
 }
 
+/// SEZ opened a case and offered it to Pactum; nothing was carried yet.
+pub(crate) async fn offered(region: &Region) -> (CaseId, OfferId) {
+    let case = region.at(SEZ).open(dossier()).await.id;
+    (case, region.at(SEZ).offer(case, PACTUM, HELP).await.unwrap().id)
+}
+
 /// Another organisation's gateway, as the federation door knows it.
 pub(crate) fn peer(of: &OrgId) -> Caller {
     Caller {
@@ -696,7 +704,7 @@ fn folder() -> Arc<tempfile::TempDir> {
 
 /// A write under a key of its own.
 pub(crate) fn write(act: CareAct) -> Write<CareAct> {
-    Write { request: request_id(), body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor("w-1"), act }
+    Write { request: request_id(), body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor("w-1"), within: None, act }
 }
 
 fn request_id() -> RequestId {
@@ -713,6 +721,11 @@ pub(crate) fn operation(act: OperateAct) -> Operation {
 
 pub(crate) fn actor(person: &str) -> Actor {
     Actor::parse(person, "KanarieMedewerker", "crisismedewerker").unwrap()
+}
+
+/// Who confirms what an operator says.
+pub(crate) fn colleague() -> Actor {
+    actor("local:o-2")
 }
 
 pub(crate) fn two() -> TwoPeople {

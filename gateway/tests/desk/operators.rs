@@ -11,8 +11,6 @@ use schakel_domain::view::{ConsultationState, HandoverState, Standing};
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 /// Pactum cannot take offers of SEZ now.
 fn stop(region: &Region) -> impl Future<Output = ()> {
     let pactum = Arc::clone(&region.at(PACTUM).desk);

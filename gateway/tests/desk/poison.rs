@@ -10,8 +10,6 @@ use schakel_domain::refusal::Reason;
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 fn delivery(letter: &Letter) -> Delivery {
     let message = federation::decode(&letter.bytes);
     Delivery { number: letter.number, message, bytes: letter.bytes.clone(), proof: b"proof".to_vec() }
@@ -192,6 +190,8 @@ async fn whoever_asks_about_a_case_does_not_become_its_lead_on_our_screen() {
         let Body::Ask(ask) = &mut message.body else { panic!() };
         ask.consultation = schakel_domain::id::ConsultationId::new(uuid::Uuid::from_u128(5));
         ask.service = "ggz-crisis".to_owned();
+        // The clause by which one crisis service may ask another.
+        message.clause = "3.3".to_owned();
         let AskAbout::Case { package, dossier, .. } = &mut ask.about else { panic!() };
         dossier.situation = "KanarieVreemd".to_owned();
         *package = schakel::wire::dossier::encode_dossier(&Dossier::clone(dossier));

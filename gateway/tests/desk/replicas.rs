@@ -78,7 +78,7 @@ async fn recovery_that_one_replica_enters_or_ends_holds_for_the_other() {
     second.desk.refresh().await.unwrap();
     assert_eq!(why(second.act(opening()).await), Reason::Recovering);
 
-    second.operate(OperateAct::EndRecovery { reason: "iedereen gebeld".to_owned() }).await.unwrap();
+    second.operate(OperateAct::EndRecovery { reason: "iedereen gebeld".to_owned(), second: colleague() }).await.unwrap();
     first.desk.refresh().await.unwrap();
     first.act(opening()).await.unwrap();
 }
@@ -103,7 +103,7 @@ async fn stops_that_cannot_be_read_are_no_reason_to_go_on_without_them() {
 async fn nobody_but_an_operator_ends_recovery() {
     let region = Region::new(&[SEZ]);
     let sez = region.at(SEZ);
-    let end = || operation(OperateAct::EndRecovery { reason: "x".to_owned() });
+    let end = || operation(OperateAct::EndRecovery { reason: "x".to_owned(), second: colleague() });
 
     assert_eq!(why(sez.desk.operate_once(&sez.caller(Role::Coordinator, Some("local:c-1")), &end()).await), Reason::RoleDenied);
     assert_eq!(why(sez.desk.operate_once(&sez.operator(), &end()).await), Reason::NotRecovering);

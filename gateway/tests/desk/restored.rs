@@ -6,8 +6,6 @@ use schakel_domain::view::{HandoverState, Standing};
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
-
 #[tokio::test]
 async fn a_gateway_that_lacks_messages_of_its_own_decides_nothing_after_a_restart_either_until_an_operator_ends_it() {
     for sqlite in [false, true] {
@@ -27,7 +25,7 @@ async fn a_gateway_that_lacks_messages_of_its_own_decides_nothing_after_a_restar
         assert!(!sez.events().await.contains(&"handover.overdue".to_owned()), "no timer fires");
         let opening = || CareAct::OpenCase { dossier: Box::new(dossier()) };
         assert_eq!(why(sez.act(opening()).await), Reason::Recovering);
-        sez.operate(OperateAct::EndRecovery { reason: "Pactum gebeld".to_owned() }).await.unwrap();
+        sez.operate(OperateAct::EndRecovery { reason: "Pactum gebeld".to_owned(), second: colleague() }).await.unwrap();
         assert_eq!((sez.logged("recovery-entered").await, sez.logged("recovery-left").await), (1, 1));
         sez.act(opening()).await.unwrap();
         sez.desk.tick().await.unwrap();

@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 
 use super::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
 const LATE: &str = "2199-12-31T23:59:59Z";
 const TOO_LATE: &str = "2200-01-01T00:00:00Z";
 const EARLY: &str = "2000-01-01T00:00:00Z";

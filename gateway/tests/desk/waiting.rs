@@ -3,16 +3,9 @@
 use jiff::SignedDuration;
 use schakel_domain::command::{CareAct, PageOf, Read, Seen};
 use schakel_domain::dossier::Dossier;
-use schakel_domain::id::{CaseId, OfferId};
 use schakel_domain::refusal::Reason;
 
 use super::kit::*;
-
-/// SEZ opened a case and offered it to Pactum; nothing was carried yet.
-async fn offered(region: &Region) -> (CaseId, OfferId) {
-    let case = region.at(SEZ).open(dossier()).await.id;
-    (case, region.at(SEZ).offer(case, PACTUM, "ambulante-spoedhulp").await.unwrap().id)
-}
 
 #[tokio::test]
 async fn an_acceptance_that_brings_no_transfer_alarms_whoever_accepted() {

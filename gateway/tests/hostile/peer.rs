@@ -18,7 +18,7 @@ use schakel::wire::federation;
 use schakel::wire::status::to_refusal;
 use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{Hash, MessageId, OrgId};
-use schakel_domain::message::{Body, Message};
+use schakel_domain::message::{AskAbout, Body, Message};
 use schakel_domain::signature::SecretKey;
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::federation::v1::exchange_request::Request as Say;
@@ -179,11 +179,20 @@ impl Peer {
             seq,
             incarnation: 1,
             covenant: self.covenant.clone(),
-            clause: "4.5".to_owned(),
+            clause: clause(&body).to_owned(),
             sent: jiff::Timestamp::now(),
             leaf: Some(Hash([5; 32])),
             body,
         }
+    }
+}
+
+/// The clause by which youth protection may ask this of a crisis service.
+fn clause(body: &Body) -> &'static str {
+    match body {
+        Body::Ask(ask) if matches!(ask.about, AskAbout::Nobody { .. }) => "2.1",
+        Body::Ask(_) => "3.1",
+        _ => "4.5",
     }
 }
 

@@ -123,12 +123,12 @@ impl Victim {
         static REQUESTS: AtomicU64 = AtomicU64::new(1);
         let number = u128::from(REQUESTS.fetch_add(1, Ordering::Relaxed));
         let request = RequestId::new(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0000 | number));
-        let write = Write { request, body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor(), act };
+        let write = Write { request, body: Hash::sha256(format!("{act:?}").as_bytes()), actor: actor(), within: None, act };
         self.running.desk.handle(&self.worker(), Command::Care(write)).await.unwrap().answer
     }
 
     async fn read(&self, what: Read) -> Answer {
-        self.running.desk.handle(&self.worker(), Command::Read(ReadAct { actor: actor(), what })).await.unwrap().answer
+        self.running.desk.handle(&self.worker(), Command::Read(ReadAct { actor: actor(), within: None, what })).await.unwrap().answer
     }
 
     /// A person here opens a case.

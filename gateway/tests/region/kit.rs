@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use schakel::assembly::{self, Listeners, Running};
+use schakel::assembly::{self, Listeners, Running, StartError};
 use schakel::config::Config;
+use schakel::courier::PeerStatus;
 use schakel::demo::client::{Client, Person, by};
 use schakel::demo::line::Line;
 use schakel::demo::scenario::Scenario;
@@ -179,6 +181,44 @@ impl Gateway {
         let running = assembly::start(config, listeners, Arc::clone(&clock) as Arc<dyn Source>).await.unwrap();
         let client = Client::new(&home, ca).unwrap();
         Self { home, line, client, person, running, clock, ca: ca.to_owned(), socket }
+    }
+
+    /// Stops it, changes something in its data, and starts it again.
+    pub(crate) async fn again(self, change: impl FnOnce(&Path)) -> Self {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Source>;
+        let start = |home: &Home| -> BoxFuture<'static, Result<Running, StartError>> {
+            Box::pin(assembly::start(config(home).0, Listeners::default(), clock))
+        };
+        self.again_with(change, start).await
+    }
+
+    /// The same, started in a way of one's own.
+    pub(crate) async fn again_with(
+        self,
+        change: impl FnOnce(&Path),
+        start: impl FnOnce(&Home) -> BoxFuture<'static, Result<Running, StartError>>,
+    ) -> Self {
+        tokio::time::timeout(STOP, self.running.stop()).await.expect("a gateway stops in time");
+        // A process of its own would take its connections with it.
+        self.line.cut();
+        change(&self.home.data);
+        self.line.restore();
+        let running = start(&self.home).await.unwrap();
+        Self { running, ..self }
+    }
+
+    /// Waits until the link to another stands like this. Nobody tells of it, so this looks again and again.
+    pub(crate) async fn link_until(&self, to: &Gateway, enough: impl Fn(&PeerStatus) -> bool) {
+        let peer = to.home.id.parse().unwrap();
+        let look = async {
+            let mut again = tokio::time::interval(Duration::from_millis(10));
+            while !enough(&self.running.courier.status(&peer).await.unwrap()) {
+                again.tick().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, look).await.is_err() {
+            panic!("{}: the link stands so: {:?}", self.home.name, self.running.courier.status(&peer).await);
+        }
     }
 
     /// Waits, woken by what this gateway itself tells of, until something can be seen.

@@ -50,8 +50,9 @@ async fn a_gateway_that_lost_messages_decides_nothing_until_an_operator_says_tha
     sez.running.desk.knows_more(&peer, 40, 0).await.unwrap();
 
     let refused = sez.offer(&case, propersona).await.unwrap_err();
-    let ended = sez.at_admin_door(&["peer", "end-recovery", "--reason", "alle partijen gebeld", "--json"]).await;
-    let twice = sez.at_admin_door(&["peer", "end-recovery", "--reason", "nog eens", "--json"]).await;
+    let second = ["--second", "local:7002", "--second-name", "N. Vos", "--second-function", "beheerder"];
+    let end = async |why| sez.at_admin_door(&[&["peer", "end-recovery", "--reason", why, "--json"], &second[..]].concat()).await;
+    let (ended, twice) = (end("alle partijen gebeld").await, end("nog eens").await);
 
     assert_eq!(schakel::wire::status::to_refusal(&refused).unwrap().reason.code(), "RECOVERING");
     assert_eq!((ended.code, ended.json()["recovering"].as_bool()), (0, Some(false)), "{}{}", ended.out, ended.err);

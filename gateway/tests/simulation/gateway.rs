@@ -44,7 +44,7 @@ async fn start(world: &Arc<World>, node: &Arc<Node>) -> Result<(), String> {
     let server = http2_server(&Http2Limits::default()).add_service(link.door.exchange()).add_service(link.door.sync());
     tokio::spawn(server.serve_with_incoming(incoming));
     tokio::spawn(link::clock(Arc::clone(&desk)));
-    tokio::spawn(link::replicas(Arc::clone(&desk)));
+    tokio::spawn(link::replicas(Arc::clone(&desk), tokio::sync::watch::Sender::new(true)));
     let sizes = desk.signals().log();
     tokio::spawn(async move { ledger.run(sizes).await });
     tokio::spawn(link::outgoing(Arc::clone(&desk), Arc::clone(&link.courier)));

@@ -90,7 +90,7 @@ impl Person {
         let chronicle = Arc::clone(&self.world.chronicle);
         let place = chronicle.begins(operation);
         let body = Hash::sha256(format!("{act:?}").as_bytes());
-        let command = Command::Care(Write { request, body, actor: actor("w-1"), act });
+        let command = Command::Care(Write { request, body, actor: actor("w-1"), within: None, act });
         // Also between two tries somebody is about to ask again: nothing is at rest then.
         chronicle.calls.fetch_add(1, Ordering::Relaxed);
         let answer = self.insist(role, &command, place).await;
@@ -123,7 +123,7 @@ impl Person {
 
     /// Looks; who hears nothing looks again later, or not.
     pub(crate) async fn read(&mut self, what: Read) -> Option<Answer> {
-        let command = Command::Read(ReadAct { actor: actor("w-1"), what });
+        let command = Command::Read(ReadAct { actor: actor("w-1"), within: None, what });
         self.call(Role::Worker, command).await?.ok().map(|reply| reply.answer)
     }
 

@@ -150,7 +150,6 @@ impl World {
             vault: Arc::new(Vault::new(Box::new(wrap), store, dice("vault"))),
             agreements: Arc::new(Agreements::new(me.clone(), held)),
             ids,
-            incarnation: 1,
         })))
     }
 

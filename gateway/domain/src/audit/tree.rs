@@ -181,6 +181,14 @@ pub fn consistency_proof<E>(old: u64, new: u64, mut nodes: impl FnMut(u32, u64) 
     Ok(Some(proof))
 }
 
+/// The root of the tree that the first `size` leaves make, from complete nodes alone: as many as `size` has one-bits.
+///
+/// # Errors
+/// What `nodes` says.
+pub fn root<E>(size: u64, mut nodes: impl FnMut(u32, u64) -> Result<Hash, E>) -> Result<Hash, E> {
+    if size == 0 { Ok(empty_root()) } else { range_root(0, size, &mut nodes) }
+}
+
 /// Checks that `leaf` is number `index` of the tree with this size and root (RFC 9162 section 2.1.3.2).
 ///
 /// # Errors
@@ -322,6 +330,21 @@ mod tests {
                 let (left, right) = many.split_at(usize::try_from(split(many.len() as u64)).unwrap());
                 node_hash(&defined_root(left), &defined_root(right))
             }
+        }
+    }
+
+    #[test]
+    fn the_root_of_every_smaller_tree_comes_from_complete_nodes() {
+        let tree = Tree::of(300);
+        for size in 0..=300 {
+            let mut read = 0;
+            let mut node = tree.node();
+            let found = root(size, |level, index| {
+                read += 1;
+                node(level, index)
+            });
+            assert_eq!(found, Ok(tree.roots[usize::try_from(size).unwrap()]));
+            assert_eq!(read, size.count_ones(), "one node for each one-bit");
         }
     }
 

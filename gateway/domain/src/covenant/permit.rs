@@ -200,6 +200,19 @@ impl Covenant {
         }
     }
 
+    /// The grant of one clause alone, whichever comes before it; none when that clause does not allow this.
+    #[must_use]
+    pub fn permits_by(&self, clause: &str, question: &Question, now: Timestamp) -> Option<Grant> {
+        let document = self.binding().ok()?;
+        if !self.permits(question, now).is_allowed() {
+            return None;
+        }
+        let (from, to) = (document.party(&question.from)?, document.party(&question.to)?);
+        let clause = document.grants.iter().find(|known| known.id.as_str() == clause)?;
+        let service = fit(document, clause, question, from, to).ok()?;
+        Some(self.grant(document, clause, service, question, now))
+    }
+
     /// Every party this may be asked of, first one first, each with its grant. `to` and `service` of the question are ignored.
     #[must_use]
     pub fn options(&self, question: &Question, now: Timestamp) -> Vec<Grant> {

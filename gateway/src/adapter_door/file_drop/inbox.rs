@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use schakel_adapters::{Inbound, Inlet, No, Rejection, Subject};
 use schakel_domain::command::{CareAct, Command, PageOf, Read, ReadAct};
@@ -36,6 +36,15 @@ pub struct Scanned {
     pub waiting: usize,
     /// There is more to take at once.
     pub more: bool,
+}
+
+/// How many old files were removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Of those that were executed.
+    pub done: usize,
+    /// Of those that were refused, and their reasons.
+    pub refused: usize,
 }
 
 /// What became of one file.
@@ -153,7 +162,7 @@ impl FileDropDoor {
     }
 
     async fn read(&self, actor: &Actor, what: Read) -> Result<Answer, Refusal> {
-        let command = Command::Read(ReadAct { actor: actor.clone(), what });
+        let command = Command::Read(ReadAct { actor: actor.clone(), within: None, what });
         self.execute.execute(&self.config.caller, command).await.map(|reply| reply.answer)
     }
 
@@ -209,6 +218,7 @@ impl FileDropDoor {
         blocking(move || {
             folder::write(&folders.answers, &format!("{}.answer.json", stem(&name)), &answer)?;
             folder::remove(&folders.answers.join(waiting_name(&name)))?;
+            folder::keep_private(&folders.work.join(&name))?;
             folder::shift(&folders.work, &name, &folders.done, &free_name(&folders.done, &name, hash))
         })
         .await
@@ -220,6 +230,7 @@ impl FileDropDoor {
         blocking(move || {
             folder::write(&folders.refused, &format!("{}.reason.json", stem(&name)), &reason)?;
             folder::remove(&folders.answers.join(waiting_name(&name)))?;
+            folder::keep_private(&folders.work.join(&name))?;
             folder::shift(&folders.work, &name, &folders.refused, &free_name(&folders.refused, &name, hash))
         })
         .await
@@ -250,15 +261,22 @@ impl FileDropDoor {
     }
 
     fn no(&self, request: Option<RequestId>, refusals: &[Refusal], waiting: bool) -> Vec<u8> {
-        self.adapter.refuse(&No { request, refusals, waiting, call: self.config.call.as_ref() })
+        self.adapter.refuse(&No { request, refusals, waiting, call: self.config.call.now().as_ref() })
     }
 
-    /// Removes executed files that were moved away long enough ago.
-    pub(super) async fn sweep(&self) -> io::Result<()> {
-        let (done, keep) = (self.folders.done.clone(), self.config.keep_done);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
-        let oldest = i64::try_from(now.saturating_sub(keep).as_secs()).map_err(io::Error::other)?;
-        blocking(move || remove_moved_before(&done, oldest)).await
+    /// Removes executed and refused files that were moved away long enough before `now`, a time since 1970.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or a file cannot be removed; the next sweep goes on.
+    pub(super) async fn sweep(&self, now: Duration) -> io::Result<Swept> {
+        let before = |keep: Duration| i64::try_from(now.saturating_sub(keep).as_secs()).map_err(io::Error::other);
+        let (executed, rejected) = (before(self.config.keep_done)?, before(self.config.keep_refused)?);
+        let folders = self.folders.clone();
+        blocking(move || {
+            let done = remove_moved_before(&folders.done, executed)?;
+            Ok(Swept { done, refused: remove_moved_before(&folders.refused, rejected)? })
+        })
+        .await
     }
 }
 
@@ -305,14 +323,17 @@ fn free_name(folder: &Path, name: &str, hash: Hash) -> String {
     format!("{}.{}.json", stem(name), &hash[..12])
 }
 
-pub(super) fn remove_moved_before(done: &Path, oldest: i64) -> io::Result<()> {
-    for entry in fs::read_dir(done)? {
+/// Removes files that came into this folder before a moment, in seconds since 1970; how many.
+fn remove_moved_before(folder: &Path, oldest: i64) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let metadata = fs::symlink_metadata(&path)?;
         // The change time, not the writing time: that one the sender can set.
         if metadata.is_file() && metadata.ctime() < oldest {
             folder::remove(&path)?;
+            removed += 1;
         }
     }
-    Ok(())
+    Ok(removed)
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
@@ -367,12 +367,13 @@ async fn a_new_file_of_the_same_name_waits_until_the_first_is_settled() {
 async fn a_refused_command_is_set_apart_with_its_reason_in_two_languages() {
     let kit = Kit::new();
     let mut config = kit.config();
-    config.call = Some(Call {
+    let line = Call {
         organization: "ura:90000123".parse().unwrap(),
         name: "Crisisdienst".to_owned(),
         line: "24 uur".to_owned(),
         telephone: "+31000000063".to_owned(),
-    });
+    };
+    config.call = Whom::new(move || Some(line.clone()));
     let door = kit.door_with(config, false);
     kit.drop_file("zaak.json", &open_case(1));
     kit.desk.refuse_next(&[Reason::CovenantDenied]);
@@ -547,18 +548,28 @@ async fn one_look_takes_a_bounded_number_of_files_in_order_of_their_names() {
 }
 
 #[tokio::test]
-async fn executed_files_are_removed_when_they_are_old_enough() {
+async fn executed_and_refused_files_are_removed_each_after_its_time() {
     let kit = Kit::new();
-    kit.door();
-    fs::write(kit.path("done/a.json"), "{}").unwrap();
+    let door = kit.door();
+    kit.drop_file("a.json", &open_case(1));
+    kit.drop_file("b.json", &json!({}));
+    for dropped in ["in/a.json", "in/b.json"] {
+        fs::set_permissions(kit.path(dropped), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    door.scan().await.unwrap();
+    for kept in ["done/a.json", "refused/b.json", "refused/b.reason.json"] {
+        let mode = fs::metadata(kit.path(kept)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{kept} holds care content");
+    }
 
-    kit.door().sweep().await.unwrap();
-    assert_eq!(kit.list("done").len(), 1);
-    // A file moved this very second is older than a moment in the future.
-    let done = kit.path("done");
-    inbox::remove_moved_before(&done, i64::MAX).unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(door.sweep(since_1970()).await.unwrap(), Swept::default(), "just moved");
+    let a_day_later = door.sweep(since_1970() + KEEP_DONE + second).await.unwrap();
+    assert_eq!((a_day_later, kit.list("refused").len()), (Swept { done: 1, refused: 0 }, 2));
+    let a_week_later = door.sweep(since_1970() + KEEP_REFUSED + second).await.unwrap();
 
-    assert!(kit.list("done").is_empty());
+    assert_eq!(a_week_later, Swept { done: 0, refused: 2 });
+    assert!(kit.list("done").is_empty() && kit.list("refused").is_empty());
 }
 
 #[tokio::test]

@@ -552,7 +552,7 @@ pub(crate) fn gateway_with(
     });
     let courier = Courier::new(Ports {
         us: org(number),
-        incarnation: 1,
+        incarnation: Arc::new(|| 1),
         store: store.clone(),
         unseal: unseal.clone(),
         directory: directory.clone(),
@@ -566,7 +566,7 @@ pub(crate) fn gateway_with(
     let nudged = Arc::downgrade(&courier);
     let door = FederationDoor::new(DoorPorts {
         us: org(number),
-        incarnation: 1,
+        incarnation: Arc::new(|| 1),
         directory: directory.clone(),
         signer,
         desk: desk.clone(),

@@ -15,7 +15,7 @@ use super::super::record::{CaseRecord, CaseSealed, Doc, FactTimes, Ground, Hando
 use super::super::trace::{About, By, Rule};
 use super::super::{Desk, views};
 use super::{Incoming, Thread, advance, event_code, made_under, unfit};
-use crate::agreements::Wish;
+use crate::agreements::{Wish, mismatch};
 
 impl Desk {
     pub(super) async fn take_custody(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
@@ -96,10 +96,11 @@ impl Desk {
             municipality: propose.dossier.identity.municipality.clone(),
             urgency: propose.urgency.clone(),
         };
-        match self.parts.agreements.permits_new_under(&message.covenant, &wish, self.now()) {
+        match self.parts.agreements.permits_new_under(&message.covenant, &message.clause, &wish, self.now()) {
             Ok(grant) => Ok(grant),
             Err(denied) if propose.is_return && case.clear.led_by.contains(&self.parts.me) => {
-                self.came_by(case, &message.sender).await?.ok_or_else(|| denied.into())
+                let came = self.came_by(case, &message.sender).await?.ok_or(denied)?;
+                if came.clause.as_str() == message.clause { Ok(came) } else { Err(mismatch(&came).into()) }
             }
             Err(denied) => Err(denied.into()),
         }

@@ -72,7 +72,7 @@ impl Desk {
             municipality,
             urgency: ask.urgency.clone(),
         };
-        self.parts.agreements.permits_new_under(&message.covenant, &wish, self.now())
+        self.parts.agreements.permits_new_under(&message.covenant, &message.clause, &wish, self.now())
     }
 
     /// The records of a new question: its own, and the case it is about when it is named.

@@ -14,7 +14,7 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::super::draft::{Draft, Stop};
 use super::super::trace::{By, Party};
-use super::super::{Delivery, Desk, Receipt, Verdict};
+use super::super::{Delivery, Desk, Receipt, Verdict, is_fault};
 use super::{Incoming, inbox_row, later};
 
 /// After so many failures of our own on one message it is refused: with the sender's back-off that is about two minutes.
@@ -144,7 +144,7 @@ impl Desk {
     /// A message could not be judged. What the store cannot do now it may do later; our own fault on one message is counted.
     pub(super) async fn failed(&self, caller: &Caller, delivery: &Delivery, refusal: Refusal) -> Receipt {
         let hash = Hash::sha256(&delivery.bytes);
-        if refusal.reason != Reason::Internal || self.refusals.failed(&caller.organization, hash) < MAX_TRIES {
+        if !is_fault(refusal.reason) || self.refusals.failed(&caller.organization, hash) < MAX_TRIES {
             return later(refusal);
         }
         self.poison(caller, delivery).await

@@ -27,6 +27,15 @@ const IDLE: Duration = Duration::from_secs(300);
 /// Answers that wait until the peer reads them; no further batch is taken meanwhile.
 const UNREAD: usize = 2;
 
+/// What holds for a stream from its first word to its last.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// The peer reads the leaf hashes of our entries.
+    states_leaf: bool,
+    /// Our life, as in the Welcome.
+    incarnation: u64,
+}
+
 type Answers = mpsc::Sender<Result<pb::ExchangeResponse, Status>>;
 
 #[tonic::async_trait]
@@ -63,12 +72,12 @@ async fn converse(
     let Some(first) = next(&mut requests, HELLO).await? else { return Ok(()) };
     let Some(Wire::Hello(hello)) = first.request else { return Err(unexpected()) };
     let parties = greet(door, guest, &hello)?;
-    let states_leaf = hello.reads_leaf_hashes;
+    let terms = Terms { states_leaf: hello.reads_leaf_hashes, incarnation: (door.ports.incarnation)() };
     let highest = door.ports.desk.highest(&parties.sender).await?;
     (door.ports.heard)(&parties.sender);
     let welcome = pb::Welcome {
         highest_number: highest.as_ref().map_or(0, |highest| highest.number),
-        incarnation: door.ports.incarnation,
+        incarnation: terms.incarnation,
         highest: highest.and_then(|highest| read_proof(&highest.proof).ok()),
     };
     if !reply(answers, Reply::Welcome(welcome)).await {
@@ -78,7 +87,7 @@ async fn converse(
         let Some(Wire::Batch(batch)) = request.request else { return Err(unexpected()) };
         let peer = revisit(door, guest)?;
         let parcel = check(&parties, &peer, &batch)?;
-        let acknowledgement = take(door, guest, &parcel, states_leaf).await;
+        let acknowledgement = take(door, guest, &parcel, terms).await;
         if !reply(answers, Reply::Acknowledgement(acknowledgement)).await {
             return Ok(());
         }
@@ -134,7 +143,7 @@ fn check<'a>(parties: &'a Parties, peer: &Peer, batch: &'a pb::Batch) -> Result<
 }
 
 /// Hands a batch to the desk and signs what became of it; with the leaf hashes of our own entries, when the sender reads them.
-async fn take(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>, states_leaf: bool) -> pb::Acknowledgement {
+async fn take(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>, terms: Terms) -> pb::Acknowledgement {
     let Parties { sender, receiver, .. } = parcel.parties;
     let receipts = match within_quota(door, sender, parcel.numbered.len()) {
         Ok(()) => judge(door, guest, parcel).await,
@@ -147,10 +156,10 @@ async fn take(door: &FederationDoor, guest: &Guest, parcel: &Parcel<'_>, states_
     door.quotas.spend(sender, Use::Refusals, refused);
     let answers = parcel.numbered.iter().zip(receipts).map(|(numbered, receipt)| {
         let answer = answer(*numbered, &receipt);
-        Answer { leaf: receipt.leaf.filter(|_| states_leaf), ..answer }
+        Answer { leaf: receipt.leaf.filter(|_| terms.states_leaf), ..answer }
     });
     let answers: Vec<_> = answers.collect();
-    let us = Parties { sender: receiver.clone(), receiver: sender.clone(), incarnation: door.ports.incarnation };
+    let us = Parties { sender: receiver.clone(), receiver: sender.clone(), incarnation: terms.incarnation };
     let signed = sign_answers(&us, &answers, door.ports.signer.as_ref());
     let results = answers.iter().map(Answer::to_wire).collect();
     pb::Acknowledgement { results, key_id: signed.key_id, signature: signed.signature }

@@ -1,6 +1,7 @@
 //! Covenants and party records for and of peers. Thin: whoever holds the documents decides.
 //!
-//! A peer is identified by certificate alone here: when the covenant between us ended, its successor must still be able to arrive.
+//! A peer needs a bound key and nothing more: when the covenant between us ended, or traffic is stopped, a successor must still be able to
+//! arrive. What it brings proves itself, so that it may bring another party's record too: that of one whose new key nobody knows yet.
 
 use schakel_domain::id::OrgId;
 use schakel_domain::refusal::Refusal;

@@ -6,6 +6,7 @@ use schakel_domain::id::Hash;
 use schakel_domain::message::{MAX_BATCH, MAX_BATCH_BYTES};
 use schakel_domain::refusal::Reason;
 use schakel_proto::federation::v1 as pb;
+use schakel_proto::federation::v1::covenant_sync_service_client::CovenantSyncServiceClient;
 use schakel_proto::federation::v1::exchange_request::Request as Wire;
 use schakel_proto::federation::v1::exchange_service_client::ExchangeServiceClient;
 use schakel_proto::federation::v1::message_result::Outcome;
@@ -107,6 +108,30 @@ async fn an_organization_without_a_covenant_is_refused_before_anything_is_read()
 
     b.directory.put(org(1), crate::peers::Peer { spki: vec![Hash([9; 32])], ..crate::courier::tests::kit::peer(1) });
     assert_eq!(reason(&open(&network, 1).await.err().unwrap()), Reason::IdentityMismatch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_no_record_binds_reaches_no_method_not_even_with_its_own_record() {
+    use pb::offer_document_request::Document;
+    let network = Arc::new(Network::default());
+    let (_a, b) = pair(&network);
+    let offer = |number: u64| {
+        let record = format!("{}/{number}", org(1)).into_bytes();
+        pb::OfferDocumentRequest { document: Some(Document::PartyRecord(record)) }
+    };
+    let mut documents = CovenantSyncServiceClient::new(network.channel(1, 2));
+    documents.offer_document(offer(2)).await.unwrap();
+
+    b.directory.put(org(1), crate::peers::Peer { spki: vec![Hash([9; 32])], ..crate::courier::tests::kit::peer(1) });
+
+    let listed = documents.list_documents(pb::ListDocumentsRequest {}).await.err();
+    let covenant = documents.get_covenant(pb::GetCovenantRequest { covenant: "gelderland".to_owned(), version: 1 }).await.err();
+    let record = documents.get_party_record(pb::GetPartyRecordRequest { organization: org(1).to_string() }).await.err();
+    let offered = documents.offer_document(offer(3)).await.err();
+    for refused in [listed, covenant, record, offered] {
+        assert_eq!(reason(&refused.unwrap()), Reason::IdentityMismatch);
+    }
+    assert_eq!(b.papers.records.lock().unwrap()[&org(1)], 2, "its record is brought by somebody who is known");
 }
 
 #[tokio::test(start_paused = true)]

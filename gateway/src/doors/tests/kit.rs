@@ -17,7 +17,7 @@ use schakel_domain::command::{AgreementAct, Command, LogAct, Operation, Operatio
 use schakel_domain::id::{CaseId, Label};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
-use schakel_domain::view::{AgreementAnswer, Answer, CaseView, LogAnswer, LogFile, OperationsAnswer, Responsibility, Standing};
+use schakel_domain::view::{AgreementAnswer, Answer, CaseView, LogAnswer, LogCheck, LogFile, OperationsAnswer, Responsibility, Standing};
 use schakel_proto::Method;
 use schakel_proto::r#type::v1 as words;
 use serde_json::{Value, json};
@@ -97,11 +97,15 @@ impl FrontDesk for Desk {
         unavailable()
     }
 
+    fn check_log<'a>(&'a self, _: &'a Caller) -> BoxFuture<'a, Result<mpsc::Receiver<Result<LogCheck, Refusal>>, Refusal>> {
+        unavailable()
+    }
+
     fn export_log<'a>(&'a self, _: &'a Caller) -> BoxFuture<'a, Result<mpsc::Receiver<Result<LogFile, Refusal>>, Refusal>> {
         unavailable()
     }
 
-    fn agree<'a>(&'a self, _: &'a Caller, _: AgreementAct) -> BoxFuture<'a, Result<AgreementAnswer, Refusal>> {
+    fn agree<'a>(&'a self, _: &'a Caller, _: AgreementAct) -> BoxFuture<'a, Result<(AgreementAnswer, bool), Refusal>> {
         unavailable()
     }
 

@@ -43,8 +43,8 @@ pub fn get(request: &wire::GetHandoverRequest, caller: &Actor) -> Result<ReadAct
     let mut fields = Fields::new();
     let name = fields.handover("name", &request.name);
     let reader = reader(&mut fields, request.view, request.actor.as_ref(), caller);
-    let (Some((_, id)), Some((full, actor))) = (name, reader) else { return Err(fields.refusals()) };
-    Ok(read(actor, Read::Handover { id, full }))
+    let (Some((case, id)), Some((full, actor))) = (name, reader) else { return Err(fields.refusals()) };
+    Ok(ReadAct { within: Some(case), ..read(actor, Read::Handover { id, full }) })
 }
 
 /// Reads a request for handovers.
@@ -68,14 +68,14 @@ pub fn list(request: &wire::ListHandoversRequest, caller: &Actor) -> Result<Read
 pub fn accept(request: &wire::AcceptHandoverRequest) -> Result<Write<CareAct>, Vec<Refusal>> {
     let mut fields = Fields::new();
     let head = Head::read(&mut fields, request, request.actor.as_ref());
-    let id = fields.handover("name", &request.name).map(|(_, offer)| offer);
-    let handover = fields.seen(id, &request.etag);
+    let name = fields.handover("name", &request.name);
+    let handover = fields.seen(name.map(|(_, offer)| offer), &request.etag);
     let read_back = read_back(&mut fields, &request.read_back);
     let first_action = fields.text("first_action", &request.first_action, 0, MAX_NOTE);
     let first_action_at = fields.moment("first_action_time", request.first_action_time.as_ref());
     let (Some(head), Some(handover), Some(read_back)) = (head, handover, read_back) else { return Err(fields.refusals()) };
     let (Some(first_action), Some(first_action_at)) = (first_action, first_action_at) else { return Err(fields.refusals()) };
-    Ok(head.does(CareAct::AcceptHandover { handover, read_back, first_action, first_action_at }))
+    Ok(head.does_in(name, CareAct::AcceptHandover { handover, read_back, first_action, first_action_at }))
 }
 
 /// Reads the key points in own words, in their order: 1, 2, 3, each once.
@@ -98,11 +98,11 @@ pub(crate) fn read_back(fields: &mut Fields, points: &[words::ReadBack]) -> Opti
 pub fn refuse(request: &wire::DeclineHandoverRequest) -> Result<Write<CareAct>, Vec<Refusal>> {
     let mut fields = Fields::new();
     let head = Head::read(&mut fields, request, request.actor.as_ref());
-    let id = fields.handover("name", &request.name).map(|(_, offer)| offer);
-    let handover = fields.seen(id, &request.etag);
+    let name = fields.handover("name", &request.name);
+    let handover = fields.seen(name.map(|(_, offer)| offer), &request.etag);
     let decline = decline(&mut fields, request.code, &request.note);
     let (Some(head), Some(handover), Some((code, note))) = (head, handover, decline) else { return Err(fields.refusals()) };
-    Ok(head.does(CareAct::DeclineHandover { handover, code, note }))
+    Ok(head.does_in(name, CareAct::DeclineHandover { handover, code, note }))
 }
 
 /// Reads that an offer is taken back.
@@ -112,11 +112,11 @@ pub fn refuse(request: &wire::DeclineHandoverRequest) -> Result<Write<CareAct>, 
 pub fn withdraw(request: &wire::WithdrawHandoverRequest) -> Result<Write<CareAct>, Vec<Refusal>> {
     let mut fields = Fields::new();
     let head = Head::read(&mut fields, request, request.actor.as_ref());
-    let id = fields.handover("name", &request.name).map(|(_, offer)| offer);
-    let handover = fields.seen(id, &request.etag);
+    let name = fields.handover("name", &request.name);
+    let handover = fields.seen(name.map(|(_, offer)| offer), &request.etag);
     let reason = fields.text("reason", &request.reason, 1, MAX_NOTE);
     let (Some(head), Some(handover), Some(reason)) = (head, handover, reason) else { return Err(fields.refusals()) };
-    Ok(head.does(CareAct::WithdrawHandover { handover, reason }))
+    Ok(head.does_in(name, CareAct::WithdrawHandover { handover, reason }))
 }
 
 /// Reads that a reserved place is freed.
@@ -126,13 +126,13 @@ pub fn withdraw(request: &wire::WithdrawHandoverRequest) -> Result<Write<CareAct
 pub fn release(request: &wire::ReleaseHandoverRequest) -> Result<Write<CareAct>, Vec<Refusal>> {
     let mut fields = Fields::new();
     let head = Head::read(&mut fields, request, request.actor.as_ref());
-    let id = fields.handover("name", &request.name).map(|(_, offer)| offer);
-    let handover = fields.seen(id, &request.etag);
+    let name = fields.handover("name", &request.name);
+    let handover = fields.seen(name.map(|(_, offer)| offer), &request.etag);
     let code = decline_code_from_wire(&mut fields, "code", request.code);
     let (actor, second) = (request.actor.as_ref(), request.second_actor.as_ref());
     let people = Together { actor, second, called: &request.called, reason: &request.reason }.read(&mut fields);
     let (Some(head), Some(handover), Some(code), Some(people)) = (head, handover, code, people) else { return Err(fields.refusals()) };
-    Ok(head.does(CareAct::ReleasePledge { handover, code, people }))
+    Ok(head.does_in(name, CareAct::ReleasePledge { handover, code, people }))
 }
 
 /// Reads a request for the proof of a handover; gives its case too, for the answer's name.
@@ -144,7 +144,7 @@ pub fn proof(request: &wire::GetHandoverProofRequest) -> Result<(CaseId, ReadAct
     let name = fields.handover("name", &request.name);
     let actor = actor_from_wire(&mut fields, "actor", request.actor.as_ref());
     let (Some((case, id)), Some(actor)) = (name, actor) else { return Err(fields.refusals()) };
-    Ok((case, read(actor, Read::Proof(id))))
+    Ok((case, ReadAct { within: Some(case), ..read(actor, Read::Proof(id)) }))
 }
 
 /// A handover for the wire.

@@ -19,6 +19,19 @@ const MAX_HOPS: u32 = 1_000;
 /// Oldest person a question can be about, in years.
 const MAX_AGE: u32 = 130;
 
+/// The part of a message that says in which life of its sender it was made.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Dated {
+    #[prost(uint64, tag = "6")]
+    incarnation: u64,
+}
+
+/// In which life of its sender a message of our own was made, without reading the rest; 0 when these bytes are no message.
+#[must_use]
+pub fn incarnation_of(bytes: &[u8]) -> u64 {
+    Dated::decode(bytes).map_or(0, |dated| dated.incarnation)
+}
+
 /// Reads the bytes of a message.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use prost::bytes::{Buf as _, BufMut as _};
-use schakel::desk::{Desk, Reply};
+use schakel::desk::{Desk, Paper, Reply};
 use schakel::doors::admin::admin_routes;
 use schakel::doors::audit::audit_routes;
 use schakel::doors::caller::{Authentication, Issuer, IssuerConfig};
@@ -24,7 +24,7 @@ use schakel_domain::command::{AgreementAct, Command, LogAct, Operation, Operatio
 use schakel_domain::id::OrgId;
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
-use schakel_domain::view::{AgreementAnswer, LogAnswer, LogFile, OperationsAnswer};
+use schakel_domain::view::{AgreementAnswer, LogAnswer, LogCheck, LogFile, OperationsAnswer};
 use schakel_proto::Method;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -83,18 +83,24 @@ impl FrontDesk for Front {
         self.witnessed(caller, EventCode::AuditViewed, act.act())
     }
 
+    fn check_log<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<mpsc::Receiver<Result<LogCheck, Refusal>>, Refusal>> {
+        self.witnessed(caller, EventCode::AuditVerified, Act::VerifyLog)
+    }
+
     fn export_log<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<mpsc::Receiver<Result<LogFile, Refusal>>, Refusal>> {
         self.witnessed(caller, EventCode::AuditExported, Act::ExportLog)
     }
 
-    fn agree<'a>(&'a self, caller: &'a Caller, act: AgreementAct) -> BoxFuture<'a, Result<AgreementAnswer, Refusal>> {
+    fn agree<'a>(&'a self, caller: &'a Caller, act: AgreementAct) -> BoxFuture<'a, Result<(AgreementAnswer, bool), Refusal>> {
         let desk = self.desk();
         match act {
-            AgreementAct::InstallCovenant { bundle, .. } => {
-                Box::pin(async move { desk.install_covenant(caller, &bundle).await.and(Err(let_in())) })
+            AgreementAct::InstallCovenant { request, body, bundle } => {
+                Box::pin(async move { desk.install_once(caller, Paper::Covenant(&bundle), request, body).await.and(Err(let_in())) })
             }
-            AgreementAct::InstallPartyRecord { record, .. } => {
-                Box::pin(async move { desk.install_party_record(caller, record.as_bytes()).await.and(Err(let_in())) })
+            AgreementAct::InstallPartyRecord { request, body, record } => {
+                Box::pin(
+                    async move { desk.install_once(caller, Paper::PartyRecord(record.as_bytes()), request, body).await.and(Err(let_in())) },
+                )
             }
             read => self.witnessed(caller, EventCode::CovenantViewed, read.act()),
         }

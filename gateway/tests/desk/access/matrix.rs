@@ -8,7 +8,10 @@
 use std::collections::BTreeSet;
 
 use prost::Message as _;
+use schakel::doors::methods;
 use schakel::wire::status::to_refusal;
+use schakel_domain::audit::event::EventCode;
+use schakel_domain::caller::{Act, Caller, Group, Role};
 use schakel_proto::Method;
 use schakel_proto::care::v1 as care;
 
@@ -20,6 +23,8 @@ use crate::kit::*;
 
 /// Cells of the matrix: it neither shrinks nor grows unseen.
 const CELLS: usize = 13_737;
+/// Cells of what is in no case, asked of the desk behind no door.
+const LOOKS: usize = 7 * 17;
 
 /// Who calls a method in one standing: everybody where all are granted, else everybody the role lets in and one whom it does not.
 fn callers(specification: &Specification, form: Form, standing: &str) -> Vec<&'static str> {
@@ -110,6 +115,57 @@ async fn every_cell_of_the_access_matrix_is_as_the_table_says() {
     assert_eq!(count, CELLS);
 }
 
+/// The role columns of the table as callers whom no door has looked at.
+fn unjudged(column: &str) -> Caller {
+    let (roles, two_factor): (&[Role], bool) = match column {
+        "worker" => (&[Role::Worker], true),
+        "coordinator" => (&[Role::Coordinator], true),
+        "system" => (&[Role::System], false),
+        "auditor" => (&[Role::Auditor], true),
+        "once" => (&[Role::Auditor], false),
+        "operator" => (&[Role::Operator], true),
+        _ => (&[], true),
+    };
+    Caller {
+        organization: org(super::situations::WE),
+        person: None,
+        client: "console".to_owned(),
+        roles: roles.iter().copied().collect(),
+        two_factor,
+        spki: None,
+        door: "care",
+    }
+}
+
+#[tokio::test]
+async fn the_desk_judges_every_caller_itself_also_of_what_is_in_no_case() {
+    let specification = Specification::read();
+    let bench = Bench::new("granted").await;
+    let desk = &bench.gateway.desk;
+    let of_no_case = |method: &Method| {
+        use Group::{Agreement, Audit, Operate};
+        let rule = methods::rule(*method);
+        let watched = rule.act == Act::WatchEvents || rule.act == Act::ReadDuty;
+        rule.kind == methods::Kind::Reads && (watched || matches!(rule.act.group(), Agreement | Audit | Operate))
+    };
+    let mut cells = 0;
+    for form in forms().into_iter().filter(|form| !form.name.contains('/') && of_no_case(&form.method)) {
+        let act = methods::rule(form.method).act;
+        for caller in specification.callers.columns.iter().filter(|column| **column != "claims") {
+            let (expected, cell) = (specification.expects(form.name, caller, "lead", "granted"), format!("{} by {caller}", form.name));
+            let before = bench.gateway.log().await.len();
+
+            let judged = desk.witness(&unjudged(caller), None, EventCode::OperationsViewed, act, act.name()).await;
+
+            let entries = bench.gateway.log().await.split_off(before);
+            assert_eq!(judged.map_or_else(|refusal| refusal.reason.code(), |()| "yes"), expected, "{cell}");
+            assert_eq!(entries.iter().map(|entry| entry.decision.allowed).collect::<Vec<_>>(), [expected == "yes"], "{cell}");
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, LOOKS);
+}
+
 #[tokio::test]
 async fn an_offer_names_no_question_about_another_case_and_no_other_looks_different() {
     let mut bench = Bench::new("granted").await;
@@ -131,6 +187,33 @@ async fn an_offer_names_no_question_about_another_case_and_no_other_looks_differ
             assert_eq!(growing(&mut bench, about).await.verdict(), "yes", "{case}: its own question");
             bench.again();
         }
+    }
+}
+
+#[tokio::test]
+async fn a_handover_named_under_another_case_does_not_exist() {
+    let mut bench = Bench::new("granted").await;
+    let situations = bench.situations.of.clone();
+    let untouched = bench.state().await;
+    let ways = [
+        ("GetHandover", Method::CareGetHandover, "offered", "worker"),
+        ("GetHandoverProof", Method::CareGetHandoverProof, "offered", "worker"),
+        ("AcceptHandover", Method::CareAcceptHandover, "offered", "worker"),
+        ("DeclineHandover", Method::CareDeclineHandover, "offered", "worker"),
+        ("WithdrawHandover", Method::CareWithdrawHandover, "offering", "worker"),
+        ("ReleaseHandover", Method::CareReleaseHandover, "pledged", "coordinator"),
+    ];
+    for (name, method, case, caller) in ways {
+        let (form, right) = (Form { method, name }, situations[case]);
+        for other in ["lead", "theirs", "unknown"] {
+            let wrong = Handles { case: situations[other].case, ..right };
+            let heard = bench.hear(form, caller, &wrong, "granted").await;
+            assert_eq!(heard.verdict(), "NOT_FOUND", "{name} of `{case}` under `{other}`");
+            judge_entries(&heard, "NOT_FOUND", name);
+        }
+        assert_eq!(bench.state().await, untouched, "{name}");
+        assert_eq!(bench.hear(form, caller, &right, "granted").await.verdict(), "yes", "{name} under its own case");
+        bench.again();
     }
 }
 

@@ -221,7 +221,7 @@ impl Request<'_> {
             Method::AdminListPeers => admin::ListPeersRequest::default().encode_to_vec(),
             Method::AdminStopPeer => admin::StopPeerRequest { name: peer, request_id, reason }.encode_to_vec(),
             Method::AdminResumePeer => admin::ResumePeerRequest { name: peer, request_id }.encode_to_vec(),
-            Method::AdminEndRecovery => admin::EndRecoveryRequest { request_id, reason }.encode_to_vec(),
+            Method::AdminEndRecovery => admin::EndRecoveryRequest { request_id, reason, second_actor: other() }.encode_to_vec(),
             Method::AdminListMessages => admin::ListMessagesRequest { parent: peer, state: 1, ..Default::default() }.encode_to_vec(),
             Method::AdminRetryPeer => admin::RetryPeerRequest { name: peer, request_id }.encode_to_vec(),
             Method::AdminCancelMessage => admin::CancelMessageRequest { name: message, request_id, reason }.encode_to_vec(),

@@ -18,7 +18,6 @@ pub(crate) const WE: &str = PRO_PERSONA;
 /// A number no covenant names.
 pub(crate) const NO_PARTY: &str = "kvk:90000777";
 
-const HELP: &str = "ambulante-spoedhulp";
 const CRISIS: &str = "ggz-crisis";
 
 /// What a request can name in one situation, each with the version at which we read it. What the case does not have is an id of nothing.

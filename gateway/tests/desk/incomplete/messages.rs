@@ -12,7 +12,6 @@ use schakel_domain::refusal::Reason;
 use super::strip::{fields_of, without};
 use crate::kit::*;
 
-const HELP: &str = "ambulante-spoedhulp";
 const MESSAGE: &str = ".schakel.federation.v1.Message";
 
 /// What every message needs; behind the colon how it is called when it is missing, where that is not its own name.

@@ -30,7 +30,7 @@ ReleaseHandover       name etag request_id actor second_actor called reason code
 StopPeer              name request_id reason |
 ResumePeer            name request_id |
 RetryPeer             name request_id |
-EndRecovery           request_id reason |
+EndRecovery           request_id reason second_actor |
 CancelMessage         name request_id reason |
 ReplayMessage         name request_id |
 InstallCovenant       request_id bundle |
@@ -123,7 +123,7 @@ async fn every_write_less_who_acts_or_what_for_is_refused_by_the_name_of_what_it
 }
 
 /// Writes tried: the number neither shrinks nor grows unseen.
-const TRIED: usize = 1_103;
+const TRIED: usize = 1_118;
 
 #[test]
 fn every_field_of_every_write_is_needed_or_may_be_left_out_by_its_row() {

@@ -28,6 +28,13 @@ tricks! {
     "another text under the right name" => Refused(CovenantBroken), stage {
         offer(stage, |message| message.covenant.hash = Hash([5; 32]))
     }
+    "an offer under a made-up clause" => Refused(ClauseMismatch), stage { offer(stage, |message| message.clause = "99.9".to_owned()) }
+    "an offer under the clause of questions" => Refused(ClauseMismatch), stage { offer(stage, |message| message.clause = "3.1".to_owned()) }
+    "an offer under no clause" => Refused(InvalidField), stage { offer(stage, |message| message.clause = String::new()) }
+    "a question under a made-up clause" => Refused(ClauseMismatch), stage {
+        let (_, question) = stage.question(CaseId::new(fresh()), 1, dossier());
+        Attempt::Message(stage.bytes(&Message { clause: "99.9".to_owned(), ..question }))
+    }
     "a service the victim does not offer" => Refused(CovenantDenied), stage {
         offer(stage, |message| with_service(message, "lvb-crisis"))
     }

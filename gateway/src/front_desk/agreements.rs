@@ -1,17 +1,55 @@
-//! Shows covenants and party records to people and systems of our own organisation.
+//! What people and systems of our own organisation ask about covenants, party records and telephone lines.
 
 use jiff::Timestamp;
-use schakel_domain::command::PageOf;
+use schakel_domain::command::{AgreementAct, PageOf};
 use schakel_domain::covenant::{Act, Book, Covenant, Grant, SignedCovenant, Standing, explain};
 use schakel_domain::id::OrgId;
 use schakel_domain::party_record::SignedPartyRecord;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
-use schakel_domain::view::{AgreementAnswer, CheckView, CovenantState, CovenantView};
+use schakel_domain::view::{AgreementAnswer, CheckView, CovenantState, CovenantView, DutyView};
 
-use crate::agreements::Agreements;
+use super::{Front, not_found};
+use crate::agreements::{Agreements, Wish};
+
+impl Front {
+    pub(super) fn answer_agreement(&self, act: AgreementAct) -> Result<AgreementAnswer, Refusal> {
+        let agreements = self.desk.agreements();
+        let held = agreements.held();
+        let now = self.desk.now();
+        let book = held.book.as_ref().ok_or_else(|| Refusal::new(Stage::Covenant, Reason::CovenantMissing))?;
+        match act {
+            AgreementAct::List(page) => Ok(list(book, &page, now)),
+            AgreementAct::Show { covenant, version } => show(book, &covenant, version, now),
+            AgreementAct::Explain { covenant, version, organization, lang } => {
+                explained(book, &covenant, version, organization.as_ref().unwrap_or(self.desk.me()), lang, now)
+            }
+            AgreementAct::Check(asked) => {
+                let wish = Wish {
+                    from: asked.from.clone(),
+                    to: Some(asked.to.clone()),
+                    act: act_named(asked.act)?,
+                    service: asked.service.clone().unwrap_or_default(),
+                    age: asked.age,
+                    municipality: asked.municipality.clone(),
+                    urgency: asked.urgency.clone().unwrap_or_default(),
+                };
+                Ok(AgreementAnswer::Checked(Box::new(checked(agreements.permits(&wish, now)))))
+            }
+            AgreementAct::Duty(org) => Ok(AgreementAnswer::Duty(DutyView {
+                name: agreements.name(&org),
+                lines: agreements.calls(&org),
+                expires: held.records.newest(&org).map(|record| record.expires),
+                organization: org,
+            })),
+            AgreementAct::InstallCovenant { .. } | AgreementAct::InstallPartyRecord { .. } => {
+                Err(Refusal::new(Stage::Door, Reason::Internal).because("installing is no read"))
+            }
+        }
+    }
+}
 
 /// Versions held, a page.
-pub(super) fn list(book: &Book, page: &PageOf, now: Timestamp) -> AgreementAnswer {
+fn list(book: &Book, page: &PageOf, now: Timestamp) -> AgreementAnswer {
     let mut views: Vec<CovenantView> = book.iter().filter_map(|(_, _, covenant)| view(covenant, now, false)).collect();
     views.retain(|view| name(view) > page.after && (!page.open_only || view.state == CovenantState::InForce));
     let more = views.len() > page.size as usize;
@@ -21,26 +59,19 @@ pub(super) fn list(book: &Book, page: &PageOf, now: Timestamp) -> AgreementAnswe
 }
 
 /// One version with its signed document.
-pub(super) fn show(book: &Book, id: &str, version: Option<u32>, now: Timestamp) -> Result<AgreementAnswer, Refusal> {
+fn show(book: &Book, id: &str, version: Option<u32>, now: Timestamp) -> Result<AgreementAnswer, Refusal> {
     let covenant = find(book, id, version, now)?;
     view(covenant, now, true).map(|view| AgreementAnswer::Covenant(Box::new(view))).ok_or_else(not_found)
 }
 
 /// What one organisation may ask and must answer, in plain words.
-pub(super) fn explained(
-    book: &Book,
-    id: &str,
-    version: Option<u32>,
-    org: &OrgId,
-    lang: Lang,
-    now: Timestamp,
-) -> Result<AgreementAnswer, Refusal> {
+fn explained(book: &Book, id: &str, version: Option<u32>, org: &OrgId, lang: Lang, now: Timestamp) -> Result<AgreementAnswer, Refusal> {
     let covenant = find(book, id, version, now)?;
     Ok(AgreementAnswer::Explained(explain(covenant, org, lang)))
 }
 
 /// Allow or deny, with the clause and one sentence.
-pub(super) fn checked(decision: Result<Grant, Refusal>) -> CheckView {
+fn checked(decision: Result<Grant, Refusal>) -> CheckView {
     match decision {
         Ok(grant) => CheckView {
             denied: None,
@@ -68,7 +99,7 @@ pub(super) fn checked(decision: Result<Grant, Refusal>) -> CheckView {
 }
 
 /// The act a door named.
-pub(super) fn act(name: &str) -> Result<Act, Refusal> {
+fn act_named(name: &str) -> Result<Act, Refusal> {
     let known = Act::ALL.into_iter().find(|act| act.name() == name);
     known.ok_or_else(|| Refusal::field("act", "expected consult, consult-anonymous, handover or figures"))
 }
@@ -127,8 +158,4 @@ fn view(covenant: &Covenant, now: Timestamp, with_bundle: bool) -> Option<Covena
         problem,
         bundle: if with_bundle { signed.to_json().into_bytes() } else { Vec::new() },
     })
-}
-
-fn not_found() -> Refusal {
-    Refusal::new(Stage::State, Reason::NotFound)
 }
