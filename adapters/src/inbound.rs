@@ -43,6 +43,9 @@ impl Inbound {
             CareAct::OpenCase { .. } | CareAct::Ask(_) => None,
             CareAct::AmendCase { case, .. }
             | CareAct::CloseCase { case, .. }
+            | CareAct::AskErasure { case, .. }
+            | CareAct::KeepCase { case, .. }
+            | CareAct::EraseCase { case }
             | CareAct::ForceReclaim { case, .. }
             | CareAct::ResolveContested { case, .. } => Some(Subject::Case(case.id)),
             CareAct::Offer(offer) => Some(Subject::Case(offer.case.id)),
@@ -70,6 +73,9 @@ impl Inbound {
             CareAct::OpenCase { .. } | CareAct::Ask(_) => {}
             CareAct::AmendCase { case, .. }
             | CareAct::CloseCase { case, .. }
+            | CareAct::AskErasure { case, .. }
+            | CareAct::KeepCase { case, .. }
+            | CareAct::EraseCase { case }
             | CareAct::ForceReclaim { case, .. }
             | CareAct::ResolveContested { case, .. } => set(case, version),
             CareAct::Offer(offer) => set(&mut offer.case, version),

@@ -19,7 +19,7 @@ use crate::Rejection;
 pub(crate) const MAX_DEPTH: usize = 16;
 
 /// A parsed document. Objects are sorted, so that it serialises to one canonical form.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Json {
     Null,
     Bool(bool),
@@ -394,6 +394,8 @@ pub(crate) fn pick<T: Copy>(table: &[(&str, T)], text: &str) -> Result<T, String
 pub(crate) fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
     table.iter().find(|row| row.1 == *value).map_or("", |row| row.0)
 }
+
+schakel_domain::shows_its_name!(Json);
 
 #[cfg(test)]
 mod tests {

@@ -31,7 +31,7 @@ pub struct Notice {
 }
 
 /// Care content of a notice. Reading it was logged before the notice existed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Content {
     /// What is asked.
     pub question: Option<String>,
@@ -42,7 +42,7 @@ pub struct Content {
 }
 
 /// What a door writes or sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Document {
     /// Stable name, safe as a file name; the same notice always has the same.
     pub name: String,
@@ -63,3 +63,5 @@ impl Notice {
         self.responsibility.as_ref().and_then(|responsibility| responsibility.call.as_ref())
     }
 }
+
+schakel_domain::shows_its_name!(Content, Document);

@@ -5,6 +5,8 @@
 //! them.
 
 mod background;
+mod gauges;
+mod issuers;
 pub mod link;
 mod ports;
 mod serve;
@@ -37,6 +39,7 @@ use crate::supervisor::Supervisor;
 use crate::vault::{FileKey, Vault};
 use crate::witness::Witness;
 
+use self::gauges::Gauges;
 use self::link::Link;
 pub use self::trust::Reload;
 use self::trust::Trust;
@@ -222,6 +225,11 @@ pub async fn start(config: Config, listeners: Listeners, source: Arc<dyn Source>
     background::start(&mut tasks, &desk, &ledger, &link.courier, adapters, &boards);
     let (asks, keeper) = (Arc::clone(&cosigner), Arc::clone(&trust));
     tasks.spawn("cosigner", async move { asks.run().await });
+    if config.telemetry.is_some() {
+        let (desk, courier, ledger) = (Arc::clone(&desk), Arc::clone(&link.courier), Arc::clone(&ledger));
+        let gauges = Gauges { desk, courier, ledger, cosigner: Arc::clone(&cosigner), trust: Arc::clone(&trust) };
+        tasks.spawn("gauges", async move { gauges.keep().await });
+    }
     tasks.spawn("trust keeper", async move { keeper.keep().await });
     link.courier.start().await?;
     Ok(Running { addresses, desk, ledger, cosigner, courier: link.courier, trust, tasks, boards, store })

@@ -7,12 +7,14 @@ pub mod check;
 pub mod keys;
 mod problem;
 mod shape;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jsonwebtoken::Algorithm;
 use schakel_domain::audit::entry::Responsible;
 use schakel_domain::covenant::time::Period;
@@ -21,12 +23,14 @@ use schakel_domain::person::{Actor, PersonId};
 use serde::Deserialize;
 
 pub use problem::{Problem, Severity};
+pub use telemetry::Telemetry;
 
 use crate::bounded;
 use crate::doors::caller::IssuerConfig;
+use crate::fetch::{Fetch, Network, Url, system_resolver};
 use crate::store::postgres::PostgresOptions;
 use crate::store::sqlite::SqliteOptions;
-use crate::tls::{Files, Http2Limits, Limits as AcceptLimits, RevocationFiles};
+use crate::tls::{Clock, Files, Http2Limits, Limits as AcceptLimits, RevocationFiles};
 
 /// A commented configuration of one gateway: `deploy/example/schakel.toml`.
 pub const EXAMPLE: &str = include_str!("../../deploy/example/schakel.toml");
@@ -90,6 +94,9 @@ pub struct Config {
     /// When somebody is warned.
     #[serde(default)]
     pub alarms: Alarms,
+    /// Where traces, metrics and log lines go for operators; without it, nowhere.
+    #[serde(default)]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The natural person who answers for what the gateway does by itself (NEN 7513 7.3.6).
@@ -208,11 +215,58 @@ pub struct Issuer {
     pub audience: String,
     /// The one algorithm it signs with; never a shared secret.
     pub algorithm: Algorithm,
-    /// File with its public keys (JWKS).
-    pub jwks: PathBuf,
+    /// File with its public keys (JWKS); or the address below.
+    #[serde(default)]
+    pub jwks: Option<PathBuf>,
+    /// Address at which it publishes them, `https`; or `http` on this machine.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// CA certificates that the server at that address may chain to, PEM.
+    #[serde(default)]
+    pub jwks_ca: Option<PathBuf>,
+    /// Networks that are not public and to which that address may lead.
+    #[serde(default)]
+    pub jwks_networks: Vec<Network>,
+    /// How often the keys are fetched.
+    #[serde(default = "Issuer::five_minutes")]
+    pub jwks_refresh: Period,
+    /// How long fetched keys count while the issuer cannot be reached.
+    #[serde(default = "Issuer::one_day")]
+    pub jwks_usable: Period,
+    /// Whether only tokens count that are bound to the caller's client certificate (RFC 8705).
+    #[serde(default)]
+    pub bound_tokens: bool,
     /// Values of `acr` that mean: logged in with two factors.
     #[serde(default)]
     pub two_factor_acr: Vec<String>,
+}
+
+/// How the keys of an issuer are fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedKeys {
+    /// Whose they are.
+    pub issuer: String,
+    /// Where.
+    pub url: Url,
+    /// CA certificates that server may chain to.
+    pub trust: Option<PathBuf>,
+    /// Networks that are not public and to which the address may lead.
+    pub networks: Vec<Network>,
+    /// The one algorithm they are for.
+    pub algorithm: String,
+    /// How often.
+    pub refresh: Duration,
+    /// How long they count after the issuer was last heard.
+    pub usable: SignedDuration,
+}
+
+impl FetchedKeys {
+    /// The same, ready to be fetched.
+    #[must_use]
+    pub fn fetch(&self, clock: Clock) -> Fetch {
+        let (url, trust, networks) = (self.url.clone(), self.trust.clone(), self.networks.clone());
+        Fetch { url, trust, networks, resolve: system_resolver(), clock }
+    }
 }
 
 /// The door for operators: a unix socket, or an address with mutual TLS.
@@ -374,13 +428,14 @@ impl Config {
         let mut paths: Vec<&mut PathBuf> = vec![&mut self.data, &mut keys.vault, &mut keys.signing, &mut keys.log];
         paths.extend(&mut keys.root);
         paths.extend([&mut self.store.path, &mut self.store.url_file].into_iter().flatten());
+        paths.extend(self.telemetry.iter_mut().flat_map(Telemetry::paths));
         paths.extend(self.agreements.covenants.iter_mut().chain(&mut self.agreements.records));
         let FederationDoor { certificate, key, trust, crls, .. } = &mut self.federation;
         paths.extend([certificate, key, trust].into_iter().chain(crls));
         for door in [&mut self.care, &mut self.audit] {
             paths.extend([&mut door.certificate, &mut door.key]);
             paths.extend(door.trust.iter_mut().chain(&mut door.crls));
-            paths.extend(door.issuers.iter_mut().map(|issuer| &mut issuer.jwks));
+            paths.extend(door.issuers.iter_mut().flat_map(|issuer| issuer.jwks.iter_mut().chain(&mut issuer.jwks_ca)));
         }
         let AdminDoor { socket, certificate, key, trust, crls, .. } = &mut self.admin;
         paths.extend([socket, certificate, key, trust].into_iter().flatten().chain(crls));
@@ -399,9 +454,32 @@ impl Issuer {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             algorithm: format!("{:?}", self.algorithm),
-            jwks: self.jwks.clone(),
+            jwks: self.jwks.clone().unwrap_or_default(),
             two_factor: self.two_factor_acr.clone(),
+            bound: self.bound_tokens,
         }
+    }
+
+    /// How its keys are fetched; none when they are in a file.
+    #[must_use]
+    pub fn fetched(&self) -> Option<FetchedKeys> {
+        Some(FetchedKeys {
+            issuer: self.issuer.clone(),
+            url: Url::parse(self.jwks_url.as_deref()?).ok()?,
+            trust: self.jwks_ca.clone(),
+            networks: self.jwks_networks.clone(),
+            algorithm: format!("{:?}", self.algorithm),
+            refresh: self.jwks_refresh.duration().unsigned_abs(),
+            usable: self.jwks_usable.duration(),
+        })
+    }
+
+    fn five_minutes() -> Period {
+        "5m".parse().expect("five minutes is a period")
+    }
+
+    fn one_day() -> Period {
+        "24h".parse().expect("a day is a period")
     }
 }
 

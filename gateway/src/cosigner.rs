@@ -108,6 +108,8 @@ struct State {
     standing: BTreeSet<Alarm>,
     /// Peers whose clock is off, by however much: told once until it is right again.
     skewed: BTreeSet<OrgId>,
+    /// How late it was at the last look.
+    late: SignedDuration,
 }
 
 /// The newest head with a quorum, as it is kept.
@@ -216,6 +218,7 @@ impl Cosigner {
             Some(newest) if newest.checkpoint.size > covered && !terms.is_empty() => self.age_of(covered).await?,
             _ => SignedDuration::ZERO,
         };
+        self.with(|state| state.late = late);
         let is_late = terms.iter().any(|terms| late > terms.interval * MISSED);
         let held: BTreeSet<CovenantId> =
             terms.iter().filter(|terms| terms.stops_offers && late > terms.grace).map(|terms| terms.covenant.clone()).collect();
@@ -224,6 +227,12 @@ impl Cosigner {
         self.stand(Alarm::Late, is_late, Some(Alarm::Restored)).await;
         self.stand(Alarm::OffersHeld, stops, None).await;
         Ok(late == SignedDuration::ZERO)
+    }
+
+    /// How long something has been uncovered, as of the last look; zero when everything is covered or no covenant asks for it.
+    #[must_use]
+    pub fn late(&self) -> SignedDuration {
+        self.with(|state| state.late)
     }
 
     /// How long ago the entry at this index was made.

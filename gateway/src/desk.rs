@@ -3,7 +3,7 @@
 //! Every way in ends in one [`Commit`](crate::store::Commit): state, outgoing messages, log entries, events and the idempotency
 //! record together, or nothing. Reads of care data are commands too: their entry is durable before the answer leaves.
 //!
-//! `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
+//! `erasure` destroys what people decided to destroy. `agreements` installs covenants and party records; `case`, `consultation` and `handover` execute what people ask; `inbound` takes
 //! what peers say; `clock` fires timers; `read` answers and logs the look; `views` shows; `operate` is for operators; `outcome` notes
 //! what became of messages, and `void` fills the place of a parked one; `recovery` is for a gateway that lost data; `trace` writes the
 //! log entries; `known` joins what came with what was known; `draft` is one commit in the making.
@@ -15,8 +15,10 @@ mod consultation;
 mod cosigning;
 mod draft;
 pub mod endings;
+mod erasure;
 mod handover;
 mod inbound;
+pub mod issuer_keys;
 mod known;
 mod operate;
 mod outcome;
@@ -30,8 +32,9 @@ mod void;
 
 pub use agreements::{Installed, Paper};
 pub use clock::Action;
+pub use erasure::ErasureRecord;
 pub use outcome::Delivered;
-pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape};
+pub use record::{CaseRecord, ConsultationRecord, Doc, HandoverRecord, Shape, Side as HandoverSide};
 pub use recovery::Halted;
 pub use signals::Signals;
 
@@ -47,6 +50,7 @@ use schakel_domain::command::{CareAct, Command, Write};
 use schakel_domain::id::{ClientKeyId, Hash, OrgId};
 use schakel_domain::message::Message;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
+use schakel_domain::traceparent::TraceParent;
 use schakel_domain::view::Answer;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -55,7 +59,7 @@ use self::draft::{Draft, Stop, internal, store_refusal};
 use self::recovery::FIRST_LIFE;
 use self::trace::By;
 use crate::agreements::Agreements;
-use crate::store::{Replay, Store};
+use crate::store::{FORGOTTEN, Replay, Store};
 use crate::vault::{Vault, VaultError};
 
 /// How often a command starts again because something it read has changed. More means a fault, and is answered as unavailable.
@@ -99,7 +103,7 @@ pub struct Reply {
 }
 
 /// A message from a peer whose certificate, batch signature and sender were checked by the federation door.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// Position in everything this peer sent us.
     pub number: u64,
@@ -109,6 +113,8 @@ pub struct Delivery {
     pub bytes: Vec<u8>,
     /// Encoded proof: `schakel.type.v1.MessageProof`.
     pub proof: Vec<u8>,
+    /// Where it stood in the sender's trace, as the sender says.
+    pub trace: Option<TraceParent>,
 }
 
 /// What became of a delivery. Returned only after the commit that holds it.
@@ -305,6 +311,9 @@ impl Desk {
             CareAct::OpenCase { .. } | CareAct::AmendCase { .. } | CareAct::CloseCase { .. } => {
                 self.case_act(caller, write, &mut draft).await?
             }
+            CareAct::AskErasure { .. } | CareAct::KeepCase { .. } | CareAct::EraseCase { .. } => {
+                self.erasure_act(caller, write, &mut draft).await?
+            }
             CareAct::ForceReclaim { .. } | CareAct::ResolveContested { .. } => self.two_people_act(caller, write, &mut draft).await?,
             CareAct::Ask(_)
             | CareAct::AcceptConsultation { .. }
@@ -334,6 +343,9 @@ impl Desk {
     /// The stored outcome of an equal request, shown as it stands now: a look, and logged as one.
     async fn replayed(&self, caller: &Caller, write: &Write<CareAct>) -> Result<Option<Reply>, Stop> {
         let Some(replay) = self.parts.store.replay(write.act.act().name(), &write.request.to_string()).await? else { return Ok(None) };
+        if replay.body == FORGOTTEN {
+            return Err(self.was_erased(&replay.outcome).await?);
+        }
         if replay.body != write.body {
             let reused = Refusal { field: Some("request_id".to_owned()), ..Refusal::new(Stage::Door, Reason::RequestIdReused) };
             return Err(reused.into());
@@ -422,3 +434,5 @@ fn vault_stop(error: VaultError, doing: &str) -> Stop {
 fn fresh(answer: Answer) -> Reply {
     Reply { answer, replayed: false }
 }
+
+schakel_domain::shows_its_name!(Delivery);

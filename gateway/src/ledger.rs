@@ -15,6 +15,7 @@
 pub mod anchor;
 pub mod export;
 pub mod fault;
+pub mod fhir;
 pub mod fsck;
 mod grow;
 mod nodes;

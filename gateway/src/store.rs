@@ -24,6 +24,7 @@ pub mod sqlite;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
+use schakel_domain::traceparent::TraceParent;
 
 /// What kind of thing a record is. Kinds never mix: an id is unique within its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,12 +43,14 @@ pub enum Kind {
     Peer,
     /// Few singletons of the gateway itself: incarnation, newest signed checkpoint.
     Gateway,
+    /// What stands in the place of something that was erased; id is that of the case, handover or consultation it was.
+    Erasure,
 }
 
 impl Kind {
     /// Every kind, in storage order.
-    pub const ALL: [Kind; 7] =
-        [Kind::Case, Kind::Handover, Kind::Consultation, Kind::Covenant, Kind::PartyRecord, Kind::Peer, Kind::Gateway];
+    pub const ALL: [Kind; 8] =
+        [Kind::Case, Kind::Handover, Kind::Consultation, Kind::Covenant, Kind::PartyRecord, Kind::Peer, Kind::Gateway, Kind::Erasure];
 
     /// The number kept in the database; never reused.
     #[must_use]
@@ -60,6 +63,7 @@ impl Kind {
             Kind::PartyRecord => 5,
             Kind::Peer => 6,
             Kind::Gateway => 7,
+            Kind::Erasure => 8,
         }
     }
 
@@ -190,6 +194,8 @@ pub struct OutboxRow {
     pub queued: Timestamp,
     /// When its state last changed.
     pub changed: Timestamp,
+    /// The act that put it here, when that was traced.
+    pub trace: Option<TraceParent>,
 }
 
 /// A change of an outgoing message's state.
@@ -258,6 +264,8 @@ pub struct EventRow {
     pub event: NewEvent,
     /// When.
     pub at: Timestamp,
+    /// The act that told it, when that was traced.
+    pub trace: Option<TraceParent>,
 }
 
 /// A timer: a row that fires once, also when its moment passed while we were down.
@@ -311,6 +319,26 @@ pub struct ClientKey {
     pub wrapped: Vec<u8>,
 }
 
+/// What goes when a thread is erased: its records, the bytes of its messages, the salts of its entries, the hashes of what was asked about
+/// it, and the key under which all of it was sealed. Entries, events, and the counters and hashes of messages stay: they are the log's, and
+/// the peers'.
+///
+/// An erasure is applied before everything else of its commit, which may therefore put records and messages in the place of what went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erase {
+    /// The client key that is destroyed.
+    pub key: ClientKeyId,
+    /// The records that go. The commit states in `expect` the version of those on which it was decided.
+    pub records: Vec<(Kind, String)>,
+    /// The thread whose messages lose their bytes; entries about a case of this id lose their salts.
+    pub thread: String,
+    /// Outcomes of executed commands whose hash of the request becomes [`FORGOTTEN`].
+    pub outcomes: Vec<String>,
+}
+
+/// What stands in the place of the hash of a request that was about something erased: no request has it.
+pub const FORGOTTEN: Hash = Hash([0; 32]);
+
 /// The whole effect of one command. Applied whole, durably, or not at all.
 ///
 /// Bounds, beyond which it is [`StoreError::Refused`]: [`MAX_ITEMS`] items, [`MAX_COMMIT_BYTES`] in all, [`MAX_ENTRY_BYTES`] an entry,
@@ -342,8 +370,12 @@ pub struct Commit {
     pub timers: Vec<TimerChange>,
     /// New client keys.
     pub keys: Vec<ClientKey>,
+    /// What is erased, before anything of this commit is written.
+    pub erase: Vec<Erase>,
     /// May be written from the reserve when the disk is full: reading a case and accepting, nothing else.
     pub from_reserve: bool,
+    /// Where it stands in a trace; kept beside its messages and events.
+    pub trace: Option<TraceParent>,
 }
 
 /// Where a commit ended up.
@@ -398,6 +430,8 @@ pub const MAX_NAME_BYTES: usize = 200;
 pub const MAX_ENTRY_BYTES: usize = 65_535;
 /// Records, messages, entries, events, timers and so on in one commit, together.
 pub const MAX_ITEMS: usize = 1_000;
+/// Records and outcomes that one commit erases: the handovers and consultations of one case, twice.
+pub const MAX_ERASED: usize = 4_096;
 /// Bytes of one commit, all its parts together.
 pub const MAX_COMMIT_BYTES: usize = 4 * 1024 * 1024;
 

@@ -34,6 +34,7 @@ mod server;
 mod side;
 mod tap;
 mod trust;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub use revocation::{ListInfo, ListState, Revocation, RevocationFiles};
 pub use schakel_certs::identity::{ClientName, Identity, Subject};
 pub use server::{Admit, ClientAuth, ServerTls};
 pub use tap::Tap;
+pub use web::{check_trust, https};
 
 /// The protocol every connection must have agreed on.
 const ALPN_H2: &[u8] = b"h2";

@@ -1,5 +1,5 @@
 //! Certificates and connections, as strangers, thieves and forgetful operators meet them: every wrong certificate in both directions,
-//! revocation, rotation, resumption, slow connections and floods of frames. Real TLS over loopback, everything read from files.
+//! revocation, rotation, resumption, slow connections and floods of frames; and forged tokens, and an identity provider that rotates, lies and fails. Real TLS over loopback, everything read from files.
 //!
 //! `TRUST_LONG=1` plays the same with the full numbers and judges the figures.
 
@@ -23,3 +23,5 @@ mod revocation;
 mod rotation;
 #[path = "trust/slow.rs"]
 mod slow;
+#[path = "trust/tokens.rs"]
+mod tokens;

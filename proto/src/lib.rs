@@ -43,6 +43,7 @@ pub mod admin {
 }
 
 include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+include!(concat!(env!("OUT_DIR"), "/debug.rs"));
 
 /// The encoded `FileDescriptorSet` of every file, with comments: reflection and `schakel api descriptors`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

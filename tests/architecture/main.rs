@@ -73,6 +73,41 @@ const ONLY: [(&str, &[&str], &str); 2] = [
     ),
 ];
 
+/// Where what people say of people passes as domain types.
+const SAID_IN: [&str; 6] = [
+    "gateway/domain/src/command",
+    "gateway/domain/src/message",
+    "gateway/domain/src/view",
+    "gateway/domain/src/person",
+    "gateway/domain/src/dossier",
+    "gateway/src/desk/record",
+];
+
+/// Fields in which somebody says something of a person, or is one.
+const SAID: [&str; 18] = [
+    "note",
+    "notes",
+    "question",
+    "advice",
+    "text",
+    "first_action",
+    "read_back",
+    "called",
+    "situation",
+    "whereabouts",
+    "background",
+    "assessment",
+    "recommendation",
+    "key_points",
+    "family_name",
+    "given_names",
+    "address",
+    "plan",
+];
+
+/// Fields that hold the same as bytes.
+const PACKED: [&str; 1] = ["package"];
+
 /// What no Rust file may hold, tests included.
 const NOWHERE: [&str; 5] = ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!("];
 
@@ -130,6 +165,43 @@ fn sql_and_wire_messages_stay_where_they_belong() {
 fn nothing_unwraps_outside_tests() {
     let broken = findings(|path, line| (!is_test(path) && line.contains(".unwrap()")).then_some("say why it cannot fail, or refuse"));
 
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn no_type_shows_what_was_said_of_a_person() {
+    let mut found = Vec::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| SAID_IN.iter().any(|place| lies_in(path, place)) && !is_test(path)) {
+        for (name, body) in debugged(&text) {
+            let said = body.lines().filter_map(|line| line.trim().trim_start_matches("pub ").split_once(": "));
+            let said = said
+                .filter(|(field, kind)| SAID.contains(field) && kind.contains("String") || PACKED.contains(field) && kind.contains("u8"));
+            found.extend(
+                said.map(|(field, _)| {
+                    format!("{}: {name}.{field} would be shown by {{:?}}: `Words`, or `shows_its_name!`", path.display())
+                }),
+            );
+        }
+    }
+
+    assert!(debugged("#[derive(Debug)]\npub struct A {\n    pub note: String,\n}\n").len() == 1, "the reader reads");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn spans_and_metrics_are_made_in_one_folder_and_nothing_personal_is_revealed_to_a_log_line() {
+    let broken = findings(|path, line| {
+        if is_test(path) || lies_in(path, "gateway/src/telemetry") {
+            return None;
+        }
+        let makes = ["_span!(", "#[instrument", "opentelemetry", "tracing::span"].iter().any(|word| line.contains(word));
+        let reveals = line.contains("reveal") && ["tracing::", "format!(", "panic!(", "println!("].iter().any(|word| line.contains(word));
+        if makes { Some("gateway/src/telemetry alone makes them") } else { reveals.then_some("what was revealed could be read") }
+    });
+
+    // Measured in characters, and thrown away.
+    let measured = "gateway/domain/src/dossier.rs";
+    let broken: Vec<_> = broken.into_iter().filter(|line| !line.starts_with(measured)).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
@@ -274,6 +346,17 @@ fn collect(folder: &Path, kinds: &[&str], files: &mut Vec<PathBuf>) {
             files.push(entry);
         }
     }
+}
+
+/// Types with a derived `Debug`: name and body.
+fn debugged(text: &str) -> Vec<(String, String)> {
+    let derived = text.split("#[derive(").skip(1).filter(|rest| rest.split(')').next().is_some_and(|list| list.contains("Debug")));
+    let bodies = derived.filter_map(|rest| {
+        let item = rest.split_once("\npub ").map(|(_, item)| item)?;
+        let name = item.split_whitespace().nth(1)?;
+        Some((name.to_owned(), item.split("\n}").next()?.to_owned()))
+    });
+    bodies.collect()
 }
 
 /// Names under `[dependencies]` of a manifest.

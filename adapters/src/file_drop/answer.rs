@@ -46,7 +46,9 @@ pub(super) fn answer(request: RequestId, answer: &Answer) -> Value {
         Answer::Case(view) => case(view),
         Answer::Consultation(view) => consultation(view),
         Answer::Handover(view) => handover(view),
-        Answer::Cases(..) | Answer::Consultations(..) | Answer::Handovers(..) | Answer::Proof(_) | Answer::Done => Value::Null,
+        Answer::Cases(..) | Answer::Consultations(..) | Answer::Handovers(..) | Answer::Proof(_) | Answer::Erasure(_) | Answer::Done => {
+            Value::Null
+        }
     };
     json!({ "request_id": request.to_string(), "ok": true, "result": result })
 }

@@ -4,6 +4,7 @@ use schakel_domain::dossier::{
     ActionItem, Authority, Basis, Bsn, Consent, ConsentBy, Contact, ContactKind, Contingency, CourtOrder, Dossier, Identity,
     IdentityStatus, LegalStatus, MAX_ITEMS, MAX_KEY_POINTS, MAX_TEXT, OrderState, Regime, Safety, Severity,
 };
+use schakel_domain::personal::{Personal, Words};
 use serde_json::{Value, json};
 
 use crate::json::{Fields, name_of, pick};
@@ -54,7 +55,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Box<Dossier>> {
             actions: f.objects("actions", MAX_ITEMS, action),
             contingencies: f.objects("contingencies", MAX_ITEMS, contingency),
             safety: f.object("safety", safety).unwrap_or_default(),
-            key_points: f.texts("key_points", MAX_KEY_POINTS, |text| Ok(text.to_owned())),
+            key_points: f.texts("key_points", MAX_KEY_POINTS, |text| Ok(Words::from(text))),
         })
     })?;
     for refusal in dossier.check().err().unwrap_or_default() {
@@ -63,8 +64,8 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Box<Dossier>> {
     Some(Box::new(dossier))
 }
 
-fn long(fields: &mut Fields<'_>, name: &str) -> String {
-    fields.text(name, MAX_TEXT).unwrap_or_default()
+fn long(fields: &mut Fields<'_>, name: &str) -> Words {
+    fields.text(name, MAX_TEXT).unwrap_or_default().into()
 }
 
 fn short(fields: &mut Fields<'_>, name: &str) -> String {
@@ -73,15 +74,15 @@ fn short(fields: &mut Fields<'_>, name: &str) -> String {
 
 fn identity(f: &mut Fields<'_>) -> Option<Identity> {
     Some(Identity {
-        family_name: f.text("family_name", SHORT),
-        given_names: f.text("given_names", SHORT),
-        birth_date: f.date("birth_date"),
-        sex: f.one_of("sex", SEX).map(str::to_owned),
+        family_name: f.text("family_name", SHORT).map(Words::new),
+        given_names: f.text("given_names", SHORT).map(Words::new),
+        birth_date: f.date("birth_date").map(Personal::new),
+        sex: f.one_of("sex", SEX).map(Words::from),
         bsn: f.parsed("bsn", |text| Bsn::parse(text).map_err(|refusal| refusal.detail)),
-        postal_code: f.text("postal_code", SHORT),
-        house_number: f.text("house_number", SHORT),
-        address: f.text("address", SHORT),
-        telephone: f.text("telephone", SHORT),
+        postal_code: f.text("postal_code", SHORT).map(Words::new),
+        house_number: f.text("house_number", SHORT).map(Words::new),
+        address: f.text("address", SHORT).map(Words::new),
+        telephone: f.text("telephone", SHORT).map(Words::new),
         municipality: f.text("municipality", 10),
     })
 }
@@ -120,23 +121,23 @@ fn court_order(f: &mut Fields<'_>) -> Option<CourtOrder> {
 
 fn contact(f: &mut Fields<'_>) -> Option<Contact> {
     let name = f.words("name", SHORT);
-    let relation = short(f, "relation");
-    let telephone = f.text("telephone", 50);
+    let relation = short(f, "relation").into();
+    let telephone = f.text("telephone", 50).map(Words::new);
     let kind = f.required_one_of("kind", CONTACT_KIND);
-    Some(Contact { name: name?, relation, telephone, kind: kind? })
+    Some(Contact { name: name?.into(), relation, telephone, kind: kind? })
 }
 
 fn action(f: &mut Fields<'_>) -> Option<ActionItem> {
     let what = f.words("what", SHORT);
-    let who = short(f, "who");
+    let who = short(f, "who").into();
     let by = f.moment("by");
-    Some(ActionItem { what: what?, who, by })
+    Some(ActionItem { what: what?.into(), who, by })
 }
 
 fn contingency(f: &mut Fields<'_>) -> Option<Contingency> {
     let when = f.words("when", SHORT);
     let then = f.words("then", SHORT);
-    Some(Contingency { when: when?, then: then? })
+    Some(Contingency { when: when?.into(), then: then?.into() })
 }
 
 fn safety(f: &mut Fields<'_>) -> Option<Safety> {
@@ -157,7 +158,7 @@ pub(super) fn write(dossier: &Dossier) -> Value {
         "identity": {
             "family_name": id.family_name,
             "given_names": id.given_names,
-            "birth_date": id.birth_date.map(|date| date.to_string()),
+            "birth_date": id.birth_date.as_ref().map(|date| date.reveal().to_string()),
             "sex": id.sex,
             "bsn": id.bsn.as_ref().map(Bsn::as_str),
             "postal_code": id.postal_code,

@@ -126,7 +126,12 @@ fn fields_of(act: &CareAct) -> Value {
         CareAct::WithdrawHandover { handover: h, reason } => {
             json!({ "command": "withdraw-handover", "handover": h.id, "version": h.version, "reason": reason })
         }
-        CareAct::ReleasePledge { .. } | CareAct::ForceReclaim { .. } | CareAct::ResolveContested { .. } => {
+        CareAct::AskErasure { .. }
+        | CareAct::KeepCase { .. }
+        | CareAct::EraseCase { .. }
+        | CareAct::ReleasePledge { .. }
+        | CareAct::ForceReclaim { .. }
+        | CareAct::ResolveContested { .. } => {
             panic!("what takes two people is not for a file")
         }
     }
@@ -249,6 +254,7 @@ fn an_answer_names_the_case_and_who_is_responsible_and_nothing_of_its_content() 
         opened: "2026-11-22T02:00:00Z".parse().unwrap(),
         changed: "2026-11-22T02:00:00Z".parse().unwrap(),
         hops: 0,
+        erasure: Default::default(),
         epoch: "1.0".to_owned(),
         open_handover: None,
         handovers: Vec::new(),

@@ -13,6 +13,7 @@ pub mod commitment;
 pub mod entry;
 pub mod event;
 pub mod export;
+pub mod fhir;
 pub mod note;
 pub mod policy;
 pub mod reconcile;

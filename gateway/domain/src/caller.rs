@@ -105,7 +105,7 @@ pub enum Group {
     CareRead,
     /// Changing care data.
     CareWrite,
-    /// What two people do together.
+    /// What two people do together, and what is final.
     TwoPeople,
     /// Reading agreements.
     Agreement,
@@ -152,6 +152,10 @@ acts! {
     ReadCase "read-case" CareRead;
     ListCases "list-cases" CareRead;
     CloseCase "close-case" CareWrite;
+    AskErasure "ask-erasure" CareWrite;
+    KeepCase "keep-case" TwoPeople;
+    EraseCase "erase-case" TwoPeople;
+    ReadErasure "read-erasure" CareRead;
     Ask "ask-expertise" CareWrite;
     ReadConsultation "read-consultation" CareRead;
     ListConsultations "list-consultations" CareRead;

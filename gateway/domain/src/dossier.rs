@@ -18,6 +18,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::bound::{MOMENT_EXPECTED, is_moment};
+use crate::personal::{Personal, Words};
 use crate::refusal::Refusal;
 
 /// Most key points a receiver must read back.
@@ -40,15 +41,15 @@ pub struct Dossier {
     /// People around the young person.
     pub contacts: Vec<Contact>,
     /// Where the young person is now, in words.
-    pub whereabouts: String,
+    pub whereabouts: Words,
     /// SBAR: what is happening now.
-    pub situation: String,
+    pub situation: Words,
     /// SBAR: what came before.
-    pub background: String,
+    pub background: Words,
     /// SBAR: what we make of it.
-    pub assessment: String,
+    pub assessment: Words,
     /// SBAR: what we ask.
-    pub recommendation: String,
+    pub recommendation: Words,
     /// I-PASS illness severity.
     pub severity: Option<Severity>,
     /// Agreed actions.
@@ -58,7 +59,7 @@ pub struct Dossier {
     /// What makes this unsafe.
     pub safety: Safety,
     /// At most three points the receiver repeats in own words.
-    pub key_points: Vec<String>,
+    pub key_points: Vec<Words>,
 }
 
 /// Identity. Absent fields are unknown, not empty. BSN is optional: in urgent cases duties about it wait (Jeugdwet 7.2.6).
@@ -66,23 +67,23 @@ pub struct Dossier {
 #[serde(default)]
 pub struct Identity {
     /// Surname.
-    pub family_name: Option<String>,
+    pub family_name: Option<Words>,
     /// First names.
-    pub given_names: Option<String>,
+    pub given_names: Option<Words>,
     /// Date of birth.
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<Personal<Date>>,
     /// Sex as registered: `male`, `female`, `other`, `unknown` (FHIR administrative gender).
-    pub sex: Option<String>,
+    pub sex: Option<Words>,
     /// Citizen service number.
     pub bsn: Option<Bsn>,
     /// Postal code, `1234AB`.
-    pub postal_code: Option<String>,
+    pub postal_code: Option<Words>,
     /// House number with addition.
-    pub house_number: Option<String>,
+    pub house_number: Option<Words>,
     /// Address in words.
-    pub address: Option<String>,
+    pub address: Option<Words>,
     /// Telephone of the young person.
-    pub telephone: Option<String>,
+    pub telephone: Option<Words>,
     /// CBS code of the municipality held responsible.
     pub municipality: Option<String>,
 }
@@ -91,11 +92,11 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// Name.
-    pub name: String,
+    pub name: Words,
     /// Relation, such as `moeder`, `mentor`.
-    pub relation: String,
+    pub relation: Words,
     /// Telephone.
-    pub telephone: Option<String>,
+    pub telephone: Option<Words>,
     /// Whether this person may be called.
     pub kind: ContactKind,
 }
@@ -128,9 +129,9 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionItem {
     /// What.
-    pub what: String,
+    pub what: Words,
     /// Who does it, in words.
-    pub who: String,
+    pub who: Words,
     /// By when.
     pub by: Option<Timestamp>,
 }
@@ -139,9 +140,9 @@ pub struct ActionItem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contingency {
     /// If.
-    pub when: String,
+    pub when: Words,
     /// Then.
-    pub then: String,
+    pub then: Words,
 }
 
 /// The safety block. Marks protect fields: see [`trim`].
@@ -157,7 +158,7 @@ pub struct Safety {
     /// Danger to others.
     pub aggression: bool,
     /// What has been agreed to stay safe tonight.
-    pub plan: String,
+    pub plan: Words,
 }
 
 impl Dossier {
@@ -180,7 +181,7 @@ impl Dossier {
             ("recommendation", &self.recommendation),
             ("safety.plan", &self.safety.plan),
         ] {
-            text(path, value, MAX_TEXT);
+            text(path, value.reveal(), MAX_TEXT);
         }
         let id = &self.identity;
         for (path, value) in [
@@ -190,20 +191,20 @@ impl Dossier {
             ("identity.address", &id.address),
             ("identity.telephone", &id.telephone),
         ] {
-            text(path, value.as_deref().unwrap_or_default(), 200);
+            text(path, shown(value.as_ref()), 200);
         }
         for (at, contact) in self.contacts.iter().enumerate() {
-            text(&format!("contacts[{at}]"), &format!("{}{}", contact.name, contact.relation), 200);
-            text(&format!("contacts[{at}].telephone"), contact.telephone.as_deref().unwrap_or_default(), 200);
+            text(&format!("contacts[{at}]"), &format!("{}{}", contact.name.reveal(), contact.relation.reveal()), 200);
+            text(&format!("contacts[{at}].telephone"), shown(contact.telephone.as_ref()), 200);
         }
         for (at, item) in self.actions.iter().enumerate() {
-            text(&format!("actions[{at}]"), &format!("{}{}", item.what, item.who), 500);
+            text(&format!("actions[{at}]"), &format!("{}{}", item.what.reveal(), item.who.reveal()), 500);
         }
         for (at, item) in self.contingencies.iter().enumerate() {
-            text(&format!("contingencies[{at}]"), &format!("{}{}", item.when, item.then), 500);
+            text(&format!("contingencies[{at}]"), &format!("{}{}", item.when.reveal(), item.then.reveal()), 500);
         }
         for (at, point) in self.key_points.iter().enumerate() {
-            text(&format!("key_points[{at}]"), point, 200);
+            text(&format!("key_points[{at}]"), point.reveal(), 200);
         }
         self.check_formats(&mut wrong);
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
@@ -220,17 +221,17 @@ impl Dossier {
                 wrong.push(Refusal::field(path, format!("at most {max}")));
             }
         }
-        if self.key_points.iter().any(|point| point.trim().is_empty()) {
+        if self.key_points.iter().any(|point| point.reveal().trim().is_empty()) {
             wrong.push(Refusal::field("key_points", "a key point has words"));
         }
         if self.age.is_some_and(|age| age > 130) {
             wrong.push(Refusal::field("age", "expected whole years, 0 to 130"));
         }
         let id = &self.identity;
-        if id.postal_code.as_deref().is_some_and(|code| !is_postal_code(code)) {
+        if id.postal_code.as_ref().is_some_and(|code| !is_postal_code(code.reveal())) {
             wrong.push(Refusal::field("identity.postal_code", "expected four digits and two letters, 6811AB"));
         }
-        if id.sex.as_deref().is_some_and(|sex| !["male", "female", "other", "unknown"].contains(&sex)) {
+        if id.sex.as_ref().is_some_and(|sex| !["male", "female", "other", "unknown"].contains(&sex.reveal().as_str())) {
             wrong.push(Refusal::field("identity.sex", "expected male, female, other or unknown"));
         }
         if id.municipality.as_deref().is_some_and(|code| code.len() != 4 || !code.bytes().all(|b| b.is_ascii_digit())) {
@@ -247,13 +248,19 @@ impl Dossier {
     /// Age in whole years on a day: from the birth date, else as stated.
     #[must_use]
     pub fn age_on(&self, day: Date) -> Option<u8> {
-        let from_birth = self.identity.birth_date.and_then(|birth| {
+        let from_birth = self.identity.birth_date.as_ref().and_then(|birth| {
+            let birth = birth.reveal();
             let years = i32::from(day.year()) - i32::from(birth.year());
             let had_birthday = (day.month(), day.day()) >= (birth.month(), birth.day());
             u8::try_from(if had_birthday { years } else { years - 1 }).ok()
         });
         from_birth.or(self.age)
     }
+}
+
+/// The text of a field that may be absent, to be measured.
+fn shown(field: Option<&Words>) -> &str {
+    field.map_or("", |field| field.reveal())
 }
 
 fn is_postal_code(text: &str) -> bool {
@@ -268,9 +275,9 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named_at_once() {
         let dossier = Dossier {
-            key_points: vec!["a".to_owned(); 4],
-            identity: Identity { postal_code: Some("123".to_owned()), ..Identity::default() },
-            situation: "x".repeat(MAX_TEXT + 1),
+            key_points: vec!["a".into(); 4],
+            identity: Identity { postal_code: Some("123".into()), ..Identity::default() },
+            situation: "x".repeat(MAX_TEXT + 1).into(),
             ..Dossier::default()
         };
 
@@ -281,8 +288,10 @@ mod tests {
 
     #[test]
     fn age_turns_on_the_birthday() {
-        let born =
-            |text: &str| Dossier { identity: Identity { birth_date: text.parse().ok(), ..Identity::default() }, ..Dossier::default() };
+        let born = |text: &str| Dossier {
+            identity: Identity { birth_date: text.parse::<Date>().ok().map(Personal::new), ..Identity::default() },
+            ..Dossier::default()
+        };
         let day = "2026-11-22".parse().unwrap();
 
         assert_eq!(born("2014-11-22").age_on(day), Some(12));

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Why a text is not the identifier it should be. The message names what was expected.
+/// Why a text is not the identifier it should be. The message names what was expected, and repeats nothing: it may be somebody's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {problem}")]
 pub struct InvalidId {
@@ -74,15 +74,12 @@ impl FromStr for OrgId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let fail = |problem: String| InvalidId { what: "organization id", problem };
-        let (scheme, number) = text
-            .split_once(':')
-            .ok_or_else(|| fail(format!("`{text}` has no scheme; write ura:, oin:, kvk: or agb: before the number")))?;
-        let row = Scheme::ALL
-            .iter()
-            .find(|row| row.1 == scheme)
-            .ok_or_else(|| fail(format!("`{scheme}` is not a scheme; use ura, oin, kvk or agb")))?;
+        let (scheme, number) =
+            text.split_once(':').ok_or_else(|| fail("no scheme; write ura:, oin:, kvk: or agb: before the number".to_owned()))?;
+        let row =
+            Scheme::ALL.iter().find(|row| row.1 == scheme).ok_or_else(|| fail("not a scheme; use ura, oin, kvk or agb".to_owned()))?;
         if number.len() != row.2 || !number.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(fail(format!("a {scheme} number has {} digits, `{number}` does not", row.2)));
+            return Err(fail(format!("a {} number has {} digits", row.1, row.2)));
         }
         Ok(OrgId(text.to_owned()))
     }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::covenant::CovenantRef;
 use crate::custody::{DeclineCode, Epoch};
 use crate::dossier::{Dossier, Severity};
+use crate::erasure::Ground;
 use crate::id::{CaseId, ConsultationId, Hash, MessageId, OfferId, OrgId};
 use crate::person::Actor;
 
@@ -43,7 +44,7 @@ pub struct Message {
 }
 
 /// What a message says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Body {
     /// Asks for expertise.
     Ask(Box<AskBody>),
@@ -165,6 +166,16 @@ pub enum Body {
         /// When.
         at: Timestamp,
     },
+    /// We destroyed our file of this case, and ask you to judge whether yours can go.
+    RequestErasure {
+        /// On what ground.
+        ground: Ground,
+    },
+    /// Ours stays, and people decided so.
+    DeclineErasure {
+        /// Until when it is held at least.
+        until: Option<Timestamp>,
+    },
     /// Takes the place of a parked or cancelled message.
     Void {
         /// The message it replaces.
@@ -173,7 +184,7 @@ pub enum Body {
 }
 
 /// Asks for expertise.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AskBody {
     /// The consultation.
     pub consultation: ConsultationId,
@@ -196,7 +207,7 @@ pub struct AskBody {
 }
 
 /// About whom a question is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum AskAbout {
     /// No identity field exists.
     Nobody {
@@ -219,7 +230,7 @@ pub enum AskAbout {
 }
 
 /// Offers custody.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProposeBody {
     /// The offer.
     pub offer: OfferId,
@@ -270,6 +281,8 @@ impl Body {
             Body::Refuse { .. } => "refuse-transfer",
             Body::Fence { .. } => "fence-custody",
             Body::Seen { .. } => "seen",
+            Body::RequestErasure { .. } => "request-erasure",
+            Body::DeclineErasure { .. } => "decline-erasure",
             Body::Void { .. } => "void",
         }
     }
@@ -281,3 +294,12 @@ impl Body {
         matches!(self, Body::Ask(_) | Body::Propose(_))
     }
 }
+
+/// Which one it is, and nothing of what is said in it.
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+crate::shows_its_name!(AskBody, AskAbout, ProposeBody);

@@ -57,7 +57,7 @@ impl fmt::Display for PersonId {
 }
 
 /// Who answers for an act: always a natural person (NEN 7513 7.3.6), beside the system that carried it out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The person.
     pub person: PersonId,
@@ -88,7 +88,7 @@ impl Actor {
 }
 
 /// Two different people who together do what one may not: forced reclaim, resolving a contested case, releasing a pledge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TwoPeople {
     /// The one who acts.
     pub first: Actor,
@@ -118,6 +118,8 @@ impl TwoPeople {
         Ok(Self { first, second, called: called.trim().to_owned(), reason: reason.trim().to_owned() })
     }
 }
+
+crate::shows_its_name!(Actor, TwoPeople);
 
 #[cfg(test)]
 mod tests {

@@ -294,6 +294,18 @@ reasons! {
     ConfigurationRefused "CONFIGURATION_REFUSED" Invalid
         nl: "Nieuwe bestanden van deze gateway zijn geweigerd; de vorige blijven gelden.", "Lees in het logboek van het programma welk bestand en waarom, en herstel het.";
         en: "New files of this gateway are refused; the previous ones stay in force.", "Read in the program's log which file and why, and repair it.";
+    IssuerKeysUnavailable "ISSUER_KEYS_UNAVAILABLE" Unavailable
+        nl: "De sleutels van de uitgever van dit token zijn er niet, of te lang niet ververst.", "Laat de beheerder nagaan of de gateway de uitgever (`jwks_url`) bereikt; probeer het daarna opnieuw.";
+        en: "The keys of this token's issuer are not there, or were not refreshed for too long.", "Have the operator see whether the gateway reaches the issuer (`jwks_url`); then try again.";
+    Erased "ERASED" NotFound
+        nl: "Deze gegevens zijn vernietigd.", "Er valt niets te herstellen; wie ze inzag staat in het logboek. Open zo nodig een nieuwe zaak.";
+        en: "This data was erased.", "Nothing can be restored; who saw it stands in the log. Open a new case if need be.";
+    ErasureBarred "ERASURE_BARRED" Precondition
+        nl: "Deze zaak kan nu niet worden vernietigd.", "Rond af wat genoemd wordt, of wacht tot de genoemde dag.";
+        en: "This case cannot be erased now.", "Settle what is named, or wait until the day that is named.";
+    ErasureNotAsked "ERASURE_NOT_ASKED" Precondition
+        nl: "Om vernietiging van deze zaak is niet gevraagd, of dat verzoek is beantwoord.", "Laat eerst een collega de vernietiging vragen.";
+        en: "Nobody asked to erase this case, or that was answered.", "Have a colleague ask for it first.";
     Internal "INTERNAL" Internal
         nl: "Er ging iets mis in de gateway.", "Probeer opnieuw; meld het aan de beheerder als het blijft.";
         en: "Something went wrong in the gateway.", "Try again; tell the operator if it persists.";

@@ -3,6 +3,7 @@
 //! A file is claimed by a rename, executed, answered, and only then moved away. A crash between any two of these leaves it claimed; the
 //! next start executes it again, and its request id makes that no second effect. Nothing is claimed that a sender can still replace.
 
+mod erased;
 mod inbox;
 mod notices;
 

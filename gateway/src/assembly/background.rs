@@ -30,6 +30,8 @@ pub(super) fn start(
     tasks.spawn("log follower", follow_log(Arc::clone(desk), Arc::clone(ledger)));
     tasks.spawn("courier wakes", link::outgoing(Arc::clone(desk), Arc::clone(courier)));
     let comparer = Arc::clone(courier);
+    let greeter = Arc::clone(courier);
+    tasks.spawn("greetings", link::greetings(Arc::clone(desk), move |org| greeter.sync(org)));
     tasks.spawn("documents", link::documents(Arc::clone(desk), move |org| comparer.sync(org)));
     if let Some((_, door)) = adapters {
         let stopped = tasks.stopped();

@@ -141,6 +141,18 @@ pub async fn outgoing(desk: Arc<Desk>, courier: Arc<Courier>) {
     }
 }
 
+/// Calls on every party as soon as this gateway decides again: what they could not deliver meanwhile waits for a sign of life.
+pub async fn greetings(desk: Arc<Desk>, greet: impl Fn(&OrgId) + Send) {
+    let (mut halts, mut recovering) = (desk.halts(), desk.recovering());
+    // An error means that the desk is gone.
+    while halts.changed().await.is_ok() {
+        let before = std::mem::replace(&mut recovering, desk.recovering());
+        if before && !recovering {
+            desk.agreements().parties(desk.now()).iter().for_each(&greet);
+        }
+    }
+}
+
 /// Has covenants and party records compared with every party as soon as something is new here, whoever brought it: a peer, an operator, a
 /// file, another replica. So a record that one gateway was given by hand reaches the others, though its owner cannot bring it itself.
 pub async fn documents(desk: Arc<Desk>, compare: impl Fn(&OrgId) + Send) {

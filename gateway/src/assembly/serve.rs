@@ -12,20 +12,23 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 
+use super::issuers::Issuers;
 use super::link::Link;
-use super::trust::Parts;
+use super::trust::{IssuerFrom, Parts};
 use super::{Addresses, Listeners, StartError};
 use crate::adapter_door::file_drop::FileDropDoor;
 use crate::adapter_door::{AdapterStatus, Describer, Execute, Feed, Profile};
 use crate::config::{Config, FileDrop, LocalDoor};
 use crate::courier::TlsDial;
 use crate::desk::{Desk, Source};
-use crate::doors::caller::{Authentication, Issuer};
+use crate::doors::caller::Authentication;
+use crate::doors::caller::keys::Keys;
 use crate::doors::health::{Able, Board};
 use crate::doors::{Door, FrontDesk, admin, audit, care, federation, health};
 use crate::front_desk::Front;
 use crate::peers::Directory;
 use crate::supervisor::Supervisor;
+use crate::telemetry::calls::Calls;
 use crate::tls::{self, Admit, ClientAuth, ClientTls, Files, Material, PeerStream, ServerTls};
 
 /// Our end of connections to peers.
@@ -64,10 +67,14 @@ pub(super) async fn open(
     tasks: &mut Supervisor,
     able: Able,
 ) -> Result<Opened, StartError> {
-    let mut opener = Opener { config, source, able, boards: Vec::new(), parts: Parts::default() };
+    let issuers = Issuers::new(&front.desk);
+    let mut opener = Opener { config, source, able, boards: Vec::new(), parts: Parts::default(), issuers };
     let federation = opener.federation(listeners.federation, link, tasks).await?;
     let care_authentication = opener.authentication("care", &config.care.issuers)?;
     let audit_authentication = opener.authentication("audit", config.audit_issuers())?;
+    let admin_authentication = opener.authentication("admin", &config.care.issuers)?;
+    let issuers = std::mem::replace(&mut opener.issuers, Issuers::new(&front.desk));
+    issuers.start(tasks).await;
     let desk = || Arc::clone(front) as Arc<dyn FrontDesk>;
     let care_door = Door::new("care", desk(), care_authentication);
     let (health, routes) = care::care_routes(&care_door).map_err(|error| StartError::part("reflection", error))?;
@@ -76,7 +83,6 @@ pub(super) async fn open(
     let (health, routes) = audit::audit_routes(&Door::new("audit", desk(), audit_authentication));
     opener.tell(health).await;
     let audit = opener.local("audit", &config.audit, listeners.audit, routes, tasks).await?;
-    let admin_authentication = opener.authentication("admin", &config.care.issuers)?;
     let (health, routes) = admin::admin_routes(&Door::new("admin", desk(), admin_authentication));
     opener.tell(health).await;
     let admin = opener.admin(listeners.admin, routes, tasks).await?;
@@ -105,6 +111,8 @@ struct Opener<'a> {
     able: Able,
     boards: Vec<Board>,
     parts: Parts,
+    /// Those whose keys are fetched, until they are.
+    issuers: Issuers,
 }
 
 impl Opener<'_> {
@@ -198,6 +206,7 @@ impl Opener<'_> {
             Poll::Ready(None)
         });
         let serve = tls::http2_server(&self.config.limits.http2())
+            .layer(Calls::of(door.trim_end_matches(" door")))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming.chain(ended), tasks.stopped());
         tasks.spawn_finishing(door, async move { report(serve.await) });
@@ -206,14 +215,19 @@ impl Opener<'_> {
     fn authentication(&mut self, door: &str, issuers: &[crate::config::Issuer]) -> Result<Arc<Authentication>, StartError> {
         let (mut ready, mut all) = (Vec::with_capacity(issuers.len()), Vec::with_capacity(issuers.len()));
         for issuer in issuers {
-            let settings = issuer.settings();
-            ready.push(Issuer::load(&settings).map_err(|error| StartError::part("identity provider", error))?);
+            let settings = IssuerFrom { settings: issuer.settings(), fetched: self.fetched(issuer) };
+            ready.push(settings.load().map_err(|error| StartError::part("identity provider", error))?);
             all.push(settings);
         }
         let operators = self.config.admin.operators.clone();
         let authentication = Arc::new(Authentication::new(self.config.organization.clone(), ready, operators));
         self.parts.tokens(door, all, &authentication);
         Ok(authentication)
+    }
+
+    /// The keys of an issuer that publishes them at an address.
+    fn fetched(&mut self, issuer: &crate::config::Issuer) -> Option<Arc<Keys>> {
+        issuer.fetched().map(|settings| self.issuers.keys(settings, tls_clock(self.source)))
     }
 }
 

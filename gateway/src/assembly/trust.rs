@@ -20,7 +20,8 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 use crate::bounded;
 use crate::desk::Desk;
 use crate::desk::endings::{Ending, Ends};
-use crate::doors::caller::{Authentication, Issuer, IssuerConfig};
+use crate::doors::caller::keys::Keys;
+use crate::doors::caller::{Authentication, Issuer, IssuerConfig, IssuerError};
 use crate::tls::{ClientTls, End, Files, ListState, Material, ServerTls};
 
 /// How often files are looked at. A change counts when it was the same at two looks: a file is then not half written.
@@ -44,9 +45,28 @@ pub struct Reload {
 /// Whatever is read from files again.
 enum What {
     Tls { files: Files, server: Arc<ServerTls>, client: Option<Arc<ClientTls>> },
-    Tokens { issuers: Vec<IssuerConfig>, authentication: Arc<Authentication> },
+    Tokens { issuers: Vec<IssuerFrom>, authentication: Arc<Authentication> },
     Covenant(PathBuf),
     PartyRecord(PathBuf),
+}
+
+/// Where an issuer's keys come from: its file, or what is fetched.
+pub(super) struct IssuerFrom {
+    pub(super) settings: IssuerConfig,
+    pub(super) fetched: Option<Arc<Keys>>,
+}
+
+impl IssuerFrom {
+    pub(super) fn load(&self) -> Result<Issuer, IssuerError> {
+        match &self.fetched {
+            Some(keys) => Issuer::with(&self.settings, Arc::clone(keys)),
+            None => Issuer::load(&self.settings),
+        }
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.fetched.is_none().then_some(self.settings.jwks.as_path())
+    }
 }
 
 /// One part, and the state of its files.
@@ -82,7 +102,7 @@ impl Parts {
         self.add(name, what);
     }
 
-    pub(super) fn tokens(&mut self, name: &str, issuers: Vec<IssuerConfig>, authentication: &Arc<Authentication>) {
+    pub(super) fn tokens(&mut self, name: &str, issuers: Vec<IssuerFrom>, authentication: &Arc<Authentication>) {
         self.add(&format!("{name} token keys"), What::Tokens { issuers, authentication: Arc::clone(authentication) });
     }
 
@@ -164,7 +184,7 @@ impl Trust {
                 read.unwrap_or_else(|_| Err("an error in this gateway while reading".to_owned())).map(Some)
             }
             What::Tokens { issuers, authentication } => {
-                let read: Result<Vec<Issuer>, _> = issuers.iter().map(Issuer::load).collect();
+                let read: Result<Vec<Issuer>, _> = issuers.iter().map(IssuerFrom::load).collect();
                 authentication.reload(read.map_err(|error| error.to_string())?);
                 Ok(Some(0))
             }
@@ -258,6 +278,21 @@ impl Trust {
         ends
     }
 
+    /// When the first certificate of each organisation's chain ends, ours included.
+    pub(super) fn first_ends(&self) -> BTreeMap<OrgId, Timestamp> {
+        let mut ends: BTreeMap<OrgId, Timestamp> = BTreeMap::new();
+        for ending in self.endings().into_iter().filter(|ending| matches!(ending.what, Ends::Certificate(_))) {
+            let first = ends.entry(ending.org).or_insert(ending.ends);
+            *first = ending.ends.min(*first);
+        }
+        ends
+    }
+
+    /// Connections that are open at each door and showed a certificate.
+    pub(super) fn connections(&self) -> Vec<(String, usize)> {
+        self.sides().map(|(door, server, _)| (door.to_owned(), server.connections())).collect()
+    }
+
     /// One line per source, kind and minute that is over: before a caller is known, that takes the place of a log entry.
     fn tell_failures(&self) {
         let minute = self.desk.now().as_second().div_euclid(60);
@@ -297,7 +332,7 @@ fn mark(what: &What) -> Mark {
     let of = |path: &Path| fs::metadata(path).ok().map(|found| (found.len(), found.ino(), found.mtime(), found.mtime_nsec()));
     match what {
         What::Tls { files, .. } => files.all().map(of).collect(),
-        What::Tokens { issuers, .. } => issuers.iter().map(|issuer| of(&issuer.jwks)).collect(),
+        What::Tokens { issuers, .. } => issuers.iter().filter_map(IssuerFrom::file).map(of).collect(),
         What::Covenant(path) | What::PartyRecord(path) => vec![of(path)],
     }
 }

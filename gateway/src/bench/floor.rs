@@ -162,7 +162,7 @@ async fn send_batches(
         let (mut messages, mut who) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
         for going in group.drain(..) {
             number += 1;
-            messages.push(pb::NumberedMessage { number, message: going.payload });
+            messages.push(pb::NumberedMessage { number, message: going.payload, traceparent: String::new() });
             who.push((going.noted, going.done));
         }
         let batch = pb::Batch { messages, ..Default::default() };

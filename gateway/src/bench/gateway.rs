@@ -188,12 +188,12 @@ impl Staff {
     }
 
     async fn open_case(&self) -> Result<CaseId, anyhow::Error> {
-        let identity = Identity { family_name: Some("Voorbeeld".to_owned()), municipality: Some("0202".to_owned()), ..Identity::default() };
+        let identity = Identity { family_name: Some("Voorbeeld".into()), municipality: Some("0202".to_owned()), ..Identity::default() };
         let dossier = Dossier {
             identity,
             age: Some(15),
-            situation: question(),
-            key_points: vec!["niet alleen laten".to_owned()],
+            situation: question().into(),
+            key_points: vec!["niet alleen laten".into()],
             ..Dossier::default()
         };
         match self.handle(CareAct::OpenCase { dossier: Box::new(dossier) }).await? {

@@ -3,6 +3,7 @@
 //! It only reads, so these readings leave no entry; whoever may open the database is outside the gateway's sight.
 
 mod export;
+mod fhir;
 mod prove;
 mod show;
 mod verify;
@@ -40,6 +41,15 @@ struct Log {
     config: PathBuf,
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// The signed log.
+    Tiles,
+    /// FHIR R4 AuditEvents.
+    Fhir,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// One line per entry: when, who, what, about what, by which rule
@@ -68,9 +78,15 @@ enum Command {
     Export {
         #[command(flatten)]
         log: Log,
-        /// A new folder
-        #[arg(long, value_name = "DIR")]
+        /// A new folder, or for `--format fhir` a new file
+        #[arg(long, value_name = "PATH")]
         out: PathBuf,
+        /// `tiles`: the signed log, for whoever verifies it. `fhir`: FHIR R4 AuditEvents, one a line
+        #[arg(long, value_name = "FORMAT", default_value = "tiles")]
+        format: Format,
+        /// Only about this case, erased or not: its id or its telephone label. Only with `--format fhir`
+        #[arg(long, value_name = "LABEL|ID")]
+        case: Option<Named>,
     },
     /// Rebuild the tree and compare everything that speaks of it: derived hashes, signed heads, the head outside the database, cosignatures
     Fsck {
@@ -159,7 +175,11 @@ async fn report(command: Command, store: &dyn Store, config: &Config, lang: Lang
             let earlier = since.map(|path| files::read(&path, MAX_NOTE)).transpose()?;
             verify(store, &vkey(config)?, earlier.as_deref(), lang).await
         }
-        Command::Export { out, log: _ } => export(store, &vkey(config)?, &out, &nothing, lang).await,
+        Command::Export { case: Some(_), format: Format::Tiles, .. } => {
+            Err(Failure::new(if lang == Lang::Nl { "--case gaat alleen met --format fhir" } else { "--case goes with --format fhir only" }))
+        }
+        Command::Export { out, format: Format::Tiles, .. } => export(store, &vkey(config)?, &out, &nothing, lang).await,
+        Command::Export { out, format: Format::Fhir, case, .. } => fhir::export(store, &out, case.as_ref(), lang).await,
         Command::Fsck { log: _ } => prove::fsck(store, config, &vkey(config)?, lang).await,
         Command::Keys { log: _ } => prove::keys(config, &vkey(config)?),
         Command::Policy { of, log: _ } => prove::policy(store, config, of.as_ref().unwrap_or(&config.organization)).await,

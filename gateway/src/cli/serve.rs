@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::{Failure, Globals, Verdict};
 use crate::assembly::{self, Addresses, Fatal, Listeners, Running};
 use crate::config::check::Ports;
 use crate::config::{Config, Severity};
 use crate::source::SystemSource;
+use crate::telemetry;
 
 /// `schakel serve`
 #[derive(Debug, clap::Args)]
@@ -34,12 +34,19 @@ pub(super) fn run(args: Args, globals: &Globals) -> Result<Verdict, Failure> {
     if !wrong.is_empty() {
         return Err(Failure::new(format_args!("{}\nschakel config check names every problem", wrong.join("\n"))));
     }
-    log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::new)?;
     runtime.block_on(serve(config, globals))
 }
 
 async fn serve(config: Config, globals: &Globals) -> Result<Verdict, Failure> {
+    let organization = config.organization.clone();
+    let telemetry = telemetry::start(config.telemetry.as_ref(), organization.as_str(), &config.gateway).map_err(Failure::new)?;
+    let served = run_until_stopped(config, globals).await;
+    telemetry.stop().await;
+    served
+}
+
+async fn run_until_stopped(config: Config, globals: &Globals) -> Result<Verdict, Failure> {
     let organization = config.organization.clone();
     let running = assembly::start(config, Listeners::default(), Arc::<SystemSource>::default()).await.map_err(Failure::new)?;
     super::print(&hello(organization.as_str(), &running.addresses, globals.json))?;
@@ -101,11 +108,4 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = terminate.recv() => {}
         }
     })
-}
-
-/// Messages for the operator: ids and reasons, never care content. `RUST_LOG` chooses how much.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,h2=warn,hyper=warn,tonic=warn,sqlx=warn"));
-    // A second call in one process (a test) keeps the first subscriber.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).json().try_init();
 }

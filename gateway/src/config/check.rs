@@ -3,6 +3,7 @@
 mod agreements;
 mod doors;
 mod folders;
+mod issuers;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,10 +14,9 @@ use std::path::Path;
 
 use aws_lc_rs::rand::SystemRandom;
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::Algorithm;
 
 use super::keys::{self, KeyFileError};
-use super::{AdminDoor, Config, Issuer, Problem, StoreKind};
+use super::{AdminDoor, Config, Problem, StoreKind};
 use crate::vault::FileKey;
 
 /// Longest name or text in a configuration, in characters.
@@ -60,6 +60,7 @@ pub(super) fn values(config: &Config) -> Vec<Problem> {
     found.admin();
     found.bounds();
     found.addresses();
+    found.problems.extend(config.telemetry.iter().flat_map(super::Telemetry::problems));
     found.problems
 }
 
@@ -169,50 +170,6 @@ impl Found<'_> {
             path,
             ("ligt buiten de grenzen.", "is out of bounds."),
             (&format!("Kies een getal van {low} tot {high}."), &format!("Choose a number from {low} to {high}.")),
-        );
-    }
-
-    fn issuers(&mut self) {
-        let config = self.config;
-        for (door, issuers) in [("care", &config.care.issuers), ("audit", &config.audit.issuers)] {
-            for (at, issuer) in issuers.iter().enumerate() {
-                self.issuer(&format!("{door}.issuers[{at}]"), issuer);
-            }
-        }
-        self.unless(
-            config.care.trust.is_some() || !config.care.issuers.is_empty(),
-            "care.issuers",
-            ("niemand kan deze deur gebruiken.", "nobody could use this door."),
-            (
-                "Noem een uitgever van tokens (issuers) of een CA van eigen systemen (trust).",
-                "Name an issuer of tokens (issuers) or a CA of your own systems (trust).",
-            ),
-        );
-        self.unless(
-            config.audit_issuers().iter().any(|issuer| !issuer.two_factor_acr.is_empty()),
-            "audit.issuers",
-            (
-                "niemand kan het logboek lezen: geen uitgever meldt twee factoren.",
-                "nobody could read the log: no issuer reports two factors.",
-            ),
-            ("Vul two_factor_acr in bij een uitgever.", "Fill in two_factor_acr of an issuer."),
-        );
-    }
-
-    fn issuer(&mut self, path: &str, issuer: &Issuer) {
-        for (key, text) in [("issuer", &issuer.issuer), ("audience", &issuer.audience)] {
-            let fits = (1..=MAX_TEXT).contains(&text.trim().chars().count());
-            self.unless(fits, &format!("{path}.{key}"), ("is leeg of te lang.", "is empty or too long."), FILL_IN);
-        }
-        let shared = matches!(issuer.algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
-        self.unless(
-            !shared,
-            &format!("{path}.algorithm"),
-            (
-                "is een gedeeld geheim: wie een token kan lezen kan er ook een maken.",
-                "is a shared secret: whoever can check a token can make one.",
-            ),
-            ("Gebruik ES256, ES384, PS256, PS384, PS512, RS256 of EdDSA.", "Use ES256, ES384, PS256, PS384, PS512, RS256 or EdDSA."),
         );
     }
 

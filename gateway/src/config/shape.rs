@@ -11,7 +11,7 @@ use super::{Config, Problem};
 const MAX_PROBLEMS: usize = 50;
 
 /// What cannot be left out, by section; `None` is the top of the file.
-const REQUIRED: [(Option<&str>, &[&str]); 7] = [
+const REQUIRED: [(Option<&str>, &[&str]); 8] = [
     (None, &["organization", "gateway", "data", "responsible", "keys", "federation", "care", "audit", "admin"]),
     (Some("responsible"), &["person", "function"]),
     (Some("keys"), &["vault", "signing", "log", "root"]),
@@ -19,6 +19,7 @@ const REQUIRED: [(Option<&str>, &[&str]); 7] = [
     (Some("care"), &["listen", "certificate", "key"]),
     (Some("audit"), &["listen", "certificate", "key"]),
     (Some("file_drop"), &["folder", "person", "name", "function"]),
+    (Some("telemetry"), &["endpoint"]),
 ];
 
 /// Reads the text as a configuration.

@@ -6,12 +6,14 @@ use schakel_domain::id::{Hash, MessageId};
 use schakel_domain::message::{MAX_BATCH, MAX_BATCH_BYTES, MAX_MESSAGE_BYTES};
 use schakel_proto::federation::v1::NumberedMessage;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::line::Place;
 use super::session::Fault;
 use super::task::Task;
 use super::{Parked, TOO_LARGE, backoff};
 use crate::store::{OutboxRow, OutboxState};
+use crate::telemetry::{context, spans};
 
 /// Rows read from the store at once; a long queue is never in memory whole.
 const PAGE: u32 = 128;
@@ -22,6 +24,8 @@ pub(super) struct Item {
     pub(super) place: Place,
     pub(super) message: MessageId,
     pub(super) hash: Hash,
+    /// From now until the peer's answer.
+    pub(super) span: Span,
 }
 
 /// The content of one batch.
@@ -43,8 +47,10 @@ impl Load {
 
     fn push(&mut self, row: &OutboxRow, bytes: Vec<u8>) {
         self.bytes += bytes.len();
-        self.items.push(Item { place: place(row), message: row.message.message, hash: row.message.hash });
-        self.messages.push(NumberedMessage { number: row.number, message: bytes });
+        let span = spans::send(&row.message.peer, &row.message.kind, row.number, row.trace);
+        let traceparent = context::of(&span).map(|here| here.to_string()).unwrap_or_default();
+        self.messages.push(NumberedMessage { number: row.number, message: bytes, traceparent });
+        self.items.push(Item { place: place(row), message: row.message.message, hash: row.message.hash, span });
     }
 }
 

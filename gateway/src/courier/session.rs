@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+use tracing::Span;
 
 use super::documents::sync_with;
 use super::line::MAX_HELD;
@@ -23,6 +24,8 @@ use super::{Delivered, Dialled, Parked, backoff};
 use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, sign_batch, verify_answers, verify_proof};
 use crate::peers::Peer;
 use crate::store::{OutboxRow, OutboxState};
+use crate::telemetry::metrics::Way;
+use crate::telemetry::{context, metrics, spans};
 use crate::wire::federation::incarnation_of;
 use crate::wire::status::to_refusal;
 
@@ -105,6 +108,8 @@ impl fmt::Display for Fault {
 struct Sent {
     items: Vec<Item>,
     signed: SignedList,
+    /// Ends with the answer.
+    _batch: Span,
     due: Instant,
 }
 
@@ -237,6 +242,18 @@ fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
+/// What became of a message, for operators. A reason is the peer's word: only one of the catalogue is repeated.
+fn told(peer: &OrgId, item: &Item, answer: &Answer) {
+    let outcome = match answer.outcome {
+        Outcome::Accepted => "accepted",
+        Outcome::Refused => "refused",
+        Outcome::Later => "later",
+    };
+    let reason = Reason::ALL.iter().map(|reason| reason.code()).find(|code| *code == answer.reason);
+    spans::outcome(&item.span, outcome, reason.or((answer.outcome != Outcome::Accepted).then_some("unknown")));
+    metrics::message(Way::Sent, peer, outcome);
+}
+
 impl Session<'_> {
     async fn pump(&mut self) -> Result<(), Fault> {
         let mut idle = Instant::now() + IDLE;
@@ -304,10 +321,12 @@ impl Session<'_> {
             // Recovery ended meanwhile, here or on a replica: the peer would refuse what is younger than our Hello.
             return Err(Fault::Own("this gateway began a new life: greeting the peer again".to_owned()));
         }
+        let traces: Vec<_> = items.iter().filter_map(|item| context::of(&item.span)).collect();
+        let span = spans::batch(&self.task.org, &traces, items.len());
         let numbered: Vec<Numbered> = items.iter().map(|item| (item.place.number, item.hash)).collect();
         let signed = sign_batch(&self.ours, &numbered, self.task.ports.signer.as_ref());
         let batch = pb::Batch { messages, key_id: signed.key_id.clone(), signature: signed.signature.clone() };
-        self.under_way.push_back(Sent { items, signed, due: Instant::now() + ANSWER });
+        self.under_way.push_back(Sent { items, signed, _batch: span, due: Instant::now() + ANSWER });
         send(&self.requests, pb::exchange_request::Request::Batch(batch)).await
     }
 
@@ -376,8 +395,10 @@ impl Session<'_> {
     /// Whose turn it is now.
     fn note(&mut self, sent: &Sent, answers: &[Answer]) {
         let (now, random) = (Instant::now(), self.task.ports.random.clone());
+        let org = &self.task.org;
         let line = &mut self.task.line;
         for (item, answer) in sent.items.iter().zip(answers) {
+            told(org, item, answer);
             match answer.outcome {
                 Outcome::Accepted => line.accepted(&item.place),
                 Outcome::Refused => line.refused(&item.place, now, backoff::FIRST),

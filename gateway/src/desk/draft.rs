@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use schakel_domain::audit::entry::{Entry, Sent};
@@ -16,11 +17,14 @@ use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
 use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
+use tracing::Instrument as _;
+
 use super::Desk;
 use super::record::{Doc, Links, Shape};
 use crate::store::{
-    Commit, Committed, Expect, Kind, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, StoreError, Timer, TimerChange,
+    Commit, Committed, Expect, Kind, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, Store, StoreError, Timer, TimerChange,
 };
+use crate::telemetry::{context, metrics, spans};
 
 /// Why an attempt did not end in an answer.
 #[derive(Debug)]
@@ -277,7 +281,10 @@ impl<'d> Draft<'d> {
             TimerChange::Clear(_) => None,
         });
         let timer = timer.min();
-        let committed = Arc::clone(&self.desk.parts.store).commit(self.commit).await;
+        let erased: Vec<ClientKeyId> = self.commit.erase.iter().map(|erase| erase.key).collect();
+        let committed = traced(Arc::clone(&self.desk.parts.store), self.commit).await;
+        // Also when nobody can say whether it was made: a key that still exists is read again.
+        erased.into_iter().for_each(|key| self.desk.parts.vault.forget(key));
         match &committed {
             Ok(committed) => self.desk.signals.committed(committed, wakes, timer),
             Err(StoreError::Unavailable(_)) => self.desk.signals.perhaps_committed(wakes, timer),
@@ -285,6 +292,23 @@ impl<'d> Draft<'d> {
         }
         Ok(committed?)
     }
+}
+
+/// Commits, and keeps where in a trace that was beside what it puts in queues.
+async fn traced(store: Arc<dyn Store>, mut commit: Commit) -> Result<Committed, StoreError> {
+    let span = spans::commit(commit.send.len(), commit.entries.len(), commit.events.len());
+    commit.trace = context::of(&span);
+    let began = Instant::now();
+    let committed = store.commit(commit).instrument(span.clone()).await;
+    let (outcome, failed) = match &committed {
+        Ok(_) => ("committed", None),
+        Err(StoreError::Conflict(_)) => ("conflict", None),
+        Err(StoreError::Full) => ("full", Some("full")),
+        Err(_) => ("failed", Some("failed")),
+    };
+    spans::outcome(&span, outcome, failed);
+    metrics::committed(outcome, began.elapsed());
+    committed
 }
 
 /// A fault of our own; the text is for the log only.

@@ -2,10 +2,11 @@
 //! name, logged, and leaves the state as it was.
 //!
 //! `custody` takes messages about offers and the token, `expertise` those about questions; `bare` counts in threads that have no record
-//! yet, `refused` keeps and logs what is refused.
+//! yet, `erasure` takes what peers say of destroying a file, `refused` keeps and logs what is refused.
 
 mod bare;
 mod custody;
+mod erasure;
 mod expertise;
 mod refused;
 
@@ -21,6 +22,7 @@ use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{ClientKeyId, Hash};
 use schakel_domain::message::{Body, Message};
 use schakel_domain::refusal::{Reason, Refusal, Stage};
+use tracing::Instrument as _;
 
 use self::bare::Bare;
 use super::draft::{Draft, Stop};
@@ -28,6 +30,8 @@ use super::record::{CaseRecord, ConsultationRecord, Doc, Link, Links};
 use super::trace::{By, Party};
 use super::{Delivery, Desk, Receipt, Verdict};
 use crate::store::InboxRow;
+use crate::telemetry::metrics::Way;
+use crate::telemetry::{metrics, spans};
 
 /// Outcome of a message that took effect.
 pub(super) const ACCEPTED: &str = "accepted";
@@ -86,10 +90,23 @@ impl Desk {
     }
 
     async fn receive_one(&self, caller: &Caller, delivery: &Delivery) -> Receipt {
-        match self.again_and_again(|| self.judge(caller, delivery)).await {
-            Ok(receipt) => receipt,
-            Err(refusal) => self.failed(caller, delivery, refusal).await,
-        }
+        let kind = delivery.message.as_ref().map_or("unreadable", |message| message.body.kind());
+        let span = spans::receive(&caller.organization, kind, delivery.number, delivery.trace);
+        let judged = async {
+            match self.again_and_again(|| self.judge(caller, delivery)).await {
+                Ok(receipt) => receipt,
+                Err(refusal) => self.failed(caller, delivery, refusal).await,
+            }
+        };
+        let receipt = judged.instrument(span.clone()).await;
+        let (outcome, refusal) = match &receipt.verdict {
+            Verdict::Accepted => ("accepted", None),
+            Verdict::Refused(refusal) => ("refused", Some(refusal)),
+            Verdict::Later(refusal) => ("later", Some(refusal)),
+        };
+        spans::outcome(&span, outcome, refusal.map(|refusal| refusal.reason.code()));
+        metrics::message(Way::Received, &caller.organization, outcome);
+        receipt
     }
 
     /// One try. A refusal of the store is `Later`; a refusal of the rules is committed and final.
@@ -137,8 +154,12 @@ impl Desk {
 
     /// Gives a message its effect, in the draft. Answers the client key of its thread.
     async fn take(&self, draft: &mut Draft<'_>, incoming: Incoming<'_>, thread: Thread) -> Result<ClientKeyId, Stop> {
+        if let Some(left) = self.erased_thread(&thread, incoming.message).await? {
+            return self.take_erased(draft, incoming, thread, left).await;
+        }
         match &incoming.message.body {
             Body::Void { .. } => self.void(draft, incoming, thread).await,
+            Body::RequestErasure { .. } | Body::DeclineErasure { .. } => self.take_erasure(draft, incoming, thread).await,
             Body::Ask(_)
             | Body::Bid { .. }
             | Body::DeclineAsk { .. }
@@ -289,6 +310,8 @@ pub(super) fn event_code(body: &Body) -> EventCode {
         Body::Receipt { .. } => EventCode::CustodyReceipted,
         Body::Refuse { .. } => EventCode::CustodyRefused,
         Body::Fence { .. } => EventCode::CustodyContested,
+        Body::RequestErasure { .. } => EventCode::PeerErased,
+        Body::DeclineErasure { .. } => EventCode::PeerKeeps,
         Body::Seen { .. } | Body::Void { .. } => EventCode::MessageReceived,
     }
 }

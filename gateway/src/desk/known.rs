@@ -2,6 +2,7 @@
 //! does not mean that it is not so. Marks that protect somebody are never lost this way. Key points belong to one handover.
 
 use schakel_domain::dossier::{Contact, Dossier, Identity, LegalStatus, MAX_ITEMS, Safety};
+use schakel_domain::personal::Words;
 
 /// What came, completed with what was known before.
 pub(super) fn joined(before: &Dossier, came: Dossier) -> Dossier {
@@ -62,8 +63,8 @@ fn safety(before: &Safety, came: Safety) -> Safety {
     }
 }
 
-fn text(before: &str, came: String) -> String {
-    if came.is_empty() { before.to_owned() } else { came }
+fn text(before: &Words, came: Words) -> Words {
+    if came.is_empty() { before.clone() } else { came }
 }
 
 fn list<T: Clone>(before: &[T], came: Vec<T>) -> Vec<T> {

@@ -117,6 +117,9 @@ impl Desk {
         if row.state != OutboxState::Parked {
             return Err(Refusal::new(Stage::State, Reason::NotCancellable).because("only a parked message is replayed").into());
         }
+        if row.message.sealed.is_empty() {
+            return Err(self.absent(&row.message.thread).await?);
+        }
         let parsed = self.sent_message(&row).await?;
         self.still_open(&row, &parsed.body).await?;
         let by = By { caller, actor: None, second: None };

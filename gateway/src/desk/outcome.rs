@@ -69,19 +69,21 @@ impl Desk {
         }
         match (kind, row.message.kind.as_str()) {
             (Kind::Handover, "propose-handover") => {
-                let mut doc: Doc<HandoverRecord> = self.find(id).await?;
+                // Erased meanwhile: nobody is told any more.
+                let Some(mut doc): Option<Doc<HandoverRecord>> = self.load(id).await? else { return Ok(()) };
                 if doc.clear.facts.delivered.replace(draft.now).is_none() {
                     draft.event("handover.delivered", handover_name(&doc.clear), "delivered");
                     draft.put(&doc).await?;
                 }
             }
             (Kind::Consultation, "ask") => {
-                let mut doc: Doc<ConsultationRecord> = self.find(id).await?;
+                let Some(mut doc): Option<Doc<ConsultationRecord>> = self.load(id).await? else { return Ok(()) };
                 if facts_of(&mut doc, &row.message.peer).delivered.replace(draft.now).is_none() {
                     draft.event("consultation.delivered", consultation_name(doc.clear.consultation), "delivered");
                     draft.put(&doc).await?;
                 }
             }
+            (Kind::Erasure, "request-erasure") => self.erasure_delivered(draft, id, &row.message.peer).await?,
             _ => {}
         }
         Ok(())
@@ -135,6 +137,7 @@ impl Desk {
                 draft.event("consultation.parked", consultation_name(doc.clear.consultation), "parked");
                 draft.put(&doc).await
             }
+            Kind::Erasure if row.message.kind != VOID => self.erasure_refused(draft, row, reason).await,
             _ => {
                 if let Ok(case) = row.message.thread.parse::<CaseId>() {
                     draft.event("case.parked", case_name(case), "parked");

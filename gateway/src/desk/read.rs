@@ -5,7 +5,6 @@ use schakel_domain::audit::event::EventCode;
 use schakel_domain::caller::{Act, Caller};
 use schakel_domain::command::{PageOf, Read, ReadAct};
 use schakel_domain::message::Body;
-use schakel_domain::refusal::{Reason, Refusal, Stage};
 use schakel_domain::view::Answer;
 
 use super::draft::{Draft, Envelope, Stop, internal};
@@ -31,6 +30,7 @@ impl Desk {
             }
             Read::Handover { id, full } => return self.read_handover(draft, by, &id.to_string(), *full, read).await,
             Read::Consultation { id, full } => return self.read_consultation(draft, by, &id.to_string(), *full, read).await,
+            Read::Erasure(case) => self.read_erasure(&mut draft, by, *case, read).await?,
             Read::Proof(id) => self.read_proof(&mut draft, by, &id.to_string(), read).await?,
             Read::Cases(page) => {
                 let (docs, next) = self.page::<CaseRecord>(page).await?;
@@ -42,6 +42,9 @@ impl Desk {
                 let mut views = Vec::new();
                 for record in self.parts.store.aliased(Kind::Case, label.as_str()).await? {
                     views.push(self.case_view(&self.open_listed(record).await?, false));
+                }
+                if views.is_empty() {
+                    self.none_erased(label).await?;
                 }
                 Answer::Cases(views, None)
             }
@@ -73,9 +76,12 @@ impl Desk {
         Ok(answer)
     }
 
-    /// A record, or the same `NOT_FOUND` as for something that is not this caller's.
+    /// A record; `ERASED` when it was, or the same `NOT_FOUND` as for something that is not this caller's.
     pub(super) async fn find<T: Shape>(&self, id: &str) -> Result<Doc<T>, Stop> {
-        self.load(id).await?.ok_or_else(|| Refusal::new(Stage::State, Reason::NotFound).into())
+        match self.load(id).await? {
+            Some(doc) => Ok(doc),
+            None => Err(self.absent(id).await?),
+        }
     }
 
     /// What a log entry says of a case.
@@ -128,6 +134,7 @@ impl Desk {
                 let doc: Doc<CaseRecord> = self.find(case).await?;
                 self.trace(&mut draft, EventCode::CaseViewed, by, self.about_case(&doc), rule, None).await?;
             }
+            ["cases", case, "erasure"] => self.looked_at_erasure(&mut draft, by, case, act).await?,
             ["cases", case, "handovers", offer] => {
                 let case: Doc<CaseRecord> = self.find(case).await?;
                 let doc: Doc<HandoverRecord> = self.find(offer).await?;

@@ -17,6 +17,7 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::erasure::Wishes;
 use crate::store::Kind;
 
 /// How a record is stored: its kind, keys and sealed companion.
@@ -129,10 +130,13 @@ pub struct CaseSealed {
     /// What people said beside an act that is rare and final, in order.
     #[serde(default)]
     pub notes: Vec<CaseNote>,
+    /// Who wants it erased, and who holds it.
+    #[serde(default)]
+    pub erasure: Wishes,
 }
 
 /// What people said when they closed, reclaimed or resolved a case, or freed a reserved place: the reason, and the call they record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseNote {
     /// `closed`, `reclaimed`, `resolved` or `released`.
     pub what: String,
@@ -330,7 +334,7 @@ impl Shape for HandoverRecord {
 }
 
 /// Sealed part of a handover.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct HandoverSealed {
     /// The package's exact bytes.
     #[serde(with = "packed")]
@@ -449,7 +453,7 @@ impl Shape for ConsultationRecord {
 }
 
 /// Sealed part of a consultation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct ConsultationSealed {
     /// The question.
     pub question: String,
@@ -483,3 +487,5 @@ impl ConsultationSealed {
         Ok(())
     }
 }
+
+schakel_domain::shows_its_name!(CaseNote, HandoverSealed, ConsultationSealed);

@@ -244,7 +244,8 @@ impl Desk {
             // The proof that they had it.
             proof: row.proof.clone(),
         };
-        draft.commit.outbox = rows.iter().map(waits).collect();
+        // What was erased has no bytes that could go again, and its receiver lost it too.
+        draft.commit.outbox = rows.iter().filter(|row| !row.message.sealed.is_empty()).map(waits).collect();
         if first {
             let clock = self.clock();
             let by = By { caller: &clock, actor: None, second: None };

@@ -146,6 +146,29 @@ impl Desk {
         draft.log(entry, None, None);
     }
 
+    /// Logs something about a case without a word about its client: what is erased, or was.
+    pub(super) fn note_case(&self, draft: &mut Draft<'_>, code: EventCode, by: By<'_>, object: Object, decision: Decision, case: CaseId) {
+        let mut entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
+        if let Some(second) = by.second {
+            entry = entry.with_user(User::person(second.person.as_str(), second.function.clone()).not_initiator());
+        }
+        draft.log(entry, Some(case.to_string()), None);
+    }
+
+    /// The same, when a peer said it.
+    pub(super) fn note_from(
+        &self,
+        draft: &mut Draft<'_>,
+        code: EventCode,
+        by: By<'_>,
+        object: Object,
+        decision: Decision,
+        (case, party): (CaseId, Party<'_>),
+    ) {
+        let entry = Entry::new(Event::new(code, Outcome::Done, draft.now), self.user(by), object, self.source(), decision);
+        draft.log(entry.with_peer(party.logged(by)), Some(case.to_string()), None);
+    }
+
     /// Logs that this gateway starts, and reads whether it was recovering when it stopped; without either it does not start. To be called
     /// before anything is decided, the first timer included.
     ///

@@ -21,6 +21,7 @@ impl Desk {
         let parts: Vec<&str> = name.split('/').collect();
         match parts.as_slice() {
             ["cases", case] => Ok(Answer::Case(Box::new(self.case_view(&self.known(case).await?, false)))),
+            ["cases", case, "erasure"] => Ok(Answer::Erasure(Box::new(self.erasure_view(case).await?))),
             ["cases", _, "handovers", offer] => Ok(Answer::Handover(Box::new(self.handover_view(&self.known(offer).await?, false).await?))),
             ["consultations", id] => Ok(Answer::Consultation(Box::new(self.consultation_view(&self.known(id).await?, false).await?))),
             _ => Err(internal("naming a resource")),
@@ -48,6 +49,7 @@ impl Desk {
             open_handover: case.custody.open_offer().map(|open| *open.offer),
             handovers: case.handovers.clone(),
             consultations: case.consultations.clone(),
+            erasure: doc.sealed.erasure.view(),
             dossier: full.then(|| Box::new(doc.sealed.dossier.clone())),
         }
     }

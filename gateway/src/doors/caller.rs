@@ -3,6 +3,7 @@
 //! A token that is there must be good: a bad one is never made up for by a good certificate. What cannot be identified is refused,
 //! counted per source and minute, and not logged one by one: a stranger cannot fill the log.
 
+pub mod keys;
 mod known;
 mod strangers;
 mod token;
@@ -20,11 +21,25 @@ use schakel_domain::refusal::{Reason, Refusal, Stage};
 use self::known::Issuers;
 pub use self::strangers::{Strangers, StrangersRow};
 use self::token::Verified;
+pub(crate) use self::token::algorithm;
 pub use self::token::{Issuer, IssuerConfig, IssuerError};
 use crate::tls::PeerInfo;
 
 /// Longest `authorization` header, in bytes.
 const MAX_HEADER: usize = 8 * 1024;
+
+/// Why somebody is not known: the reason, and what exactly. Never more than a stranger may hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct No {
+    reason: Reason,
+    detail: &'static str,
+}
+
+impl From<&'static str> for No {
+    fn from(detail: &'static str) -> Self {
+        Self { reason: Reason::Unauthenticated, detail }
+    }
+}
 
 /// A known caller of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +119,7 @@ impl Authentication {
     /// Establishes who calls.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED`; the caller hears what kind of proof is missing or wrong, never more.
+    /// `UNAUTHENTICATED`; the caller hears what kind of proof is missing or wrong, never more. `ISSUER_KEYS_UNAVAILABLE` when nobody can tell.
     pub fn identify(
         &self,
         door: &'static str,
@@ -115,25 +130,19 @@ impl Authentication {
         let known = self.proofs(door, headers, connection, now);
         known.map_err(|why| {
             self.strangers.count(now, connection.and_then(|connection| connection.remote).map(|remote| remote.ip()));
-            Refusal::new(Stage::Caller, Reason::Unauthenticated).because(why)
+            Refusal::new(Stage::Caller, why.reason).because(why.detail)
         })
     }
 
-    fn proofs(
-        &self,
-        door: &'static str,
-        headers: &HeaderMap,
-        connection: Option<&PeerInfo>,
-        now: Timestamp,
-    ) -> Result<Identified, &'static str> {
+    fn proofs(&self, door: &'static str, headers: &HeaderMap, connection: Option<&PeerInfo>, now: Timestamp) -> Result<Identified, No> {
         if connection.is_some_and(|connection| connection.org.is_some()) {
-            return Err("a gateway's certificate does not open this door");
+            return Err("a gateway's certificate does not open this door".into());
         }
         if connection.is_some_and(|connection| connection.life.ended().is_some()) {
-            return Err("the certificate no longer counts");
+            return Err("the certificate no longer counts".into());
         }
         if connection.and_then(|connection| connection.not_after).is_some_and(|end| end < now) {
-            return Err("the certificate has expired");
+            return Err("the certificate has expired".into());
         }
         match bearer(headers)? {
             Some(token) => {
@@ -144,10 +153,10 @@ impl Authentication {
         }
     }
 
-    fn person(&self, door: &'static str, verified: Verified, connection: Option<&PeerInfo>) -> Result<Identified, &'static str> {
+    fn person(&self, door: &'static str, verified: Verified, connection: Option<&PeerInfo>) -> Result<Identified, No> {
         let thumbprint = connection.and_then(|connection| connection.thumbprint);
         if verified.bound_to.is_some() && verified.bound_to != thumbprint {
-            return Err("the token is bound to another certificate");
+            return Err("the token is bound to another certificate".into());
         }
         let certified = connection.and_then(|connection| connection.client.as_ref()).map(|client| client.as_str().to_owned());
         let ends = [verified.until, connection.and_then(|connection| connection.not_after)];
@@ -163,15 +172,15 @@ impl Authentication {
         Ok(Identified { caller, name: verified.name, function: verified.function, until: ends.into_iter().flatten().min() })
     }
 
-    fn system(&self, door: &'static str, connection: &PeerInfo) -> Result<Identified, &'static str> {
+    fn system(&self, door: &'static str, connection: &PeerInfo) -> Result<Identified, No> {
         let client = match (&connection.client, connection.uid) {
             (Some(client), _) => client.as_str().to_owned(),
             (None, Some(uid)) => format!("uid:{uid}"),
-            (None, None) => return Err("no token and no certificate"),
+            (None, None) => return Err("no token and no certificate".into()),
         };
         let operator = self.operators.get(&client).filter(|_| door == "admin");
         if connection.client.is_none() && operator.is_none() {
-            return Err("this user of the socket is not an operator");
+            return Err("this user of the socket is not an operator".into());
         }
         let caller = Caller {
             organization: self.organization.clone(),

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
-    ClientKey, Commit, Expect, InboxRow, Kind, MAX_ENTRY_BYTES, MAX_ITEMS, MAX_NAME_BYTES, MAX_ROWS, NewEntry, NewEvent, OutboxChange,
-    OutboxState, Outgoing, Page, Record, Replay, Store, StoreError, Timer, TimerChange,
+    ClientKey, Commit, Erase, Expect, FORGOTTEN, InboxRow, Kind, MAX_ENTRY_BYTES, MAX_ITEMS, MAX_NAME_BYTES, MAX_ROWS, NewEntry, NewEvent,
+    OutboxChange, OutboxState, Outgoing, Page, Record, Replay, Store, StoreError, Timer, TimerChange,
 };
 
 /// Where the suite gets its stores.
@@ -50,6 +50,7 @@ macro_rules! store_contract {
             exactly_one_commit_wins_per_version
             a_commit_of_nothing_checks_what_was_read
             a_reopened_store_has_kept_everything
+            an_erased_thread_leaves_its_places_and_nothing_in_them
             cancelled_commits_are_whole_or_absent_and_answered_ones_stay
         }
     };
@@ -179,7 +180,9 @@ fn full_commit() -> Commit {
         events: vec![event("cases/whole")],
         timers: vec![TimerChange::Set(timer("t-1", 60))],
         keys: vec![client_key(1)],
+        erase: Vec::new(),
         from_reserve: true,
+        trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
     }
 }
 
@@ -193,10 +196,12 @@ async fn assert_kept(store: &dyn Store) {
     assert_eq!((sent.number, sent.state, sent.reason, sent.proof), (1, OutboxState::Waiting, None, None));
     assert_eq!((sent.queued, sent.changed), (at(0), at(0)));
     assert_eq!(Some(&sent.message), commit.send.first());
+    assert!(sent.trace.is_some() && sent.trace == commit.trace, "where it stands in a trace is kept beside it");
     let entries: Vec<_> = store.entries(0, 10).await.unwrap().into_iter().map(|row| row.entry).collect();
     assert_eq!(entries, commit.entries);
     let events = store.events(0, 10).await.unwrap();
     assert_eq!((events.len(), events[0].seq, events[0].at, Some(&events[0].event)), (1, 1, at(0), commit.events.first()));
+    assert_eq!(events[0].trace, commit.trace);
     assert_eq!(store.due(at(60), 10).await.unwrap(), vec![timer("t-1", 60)]);
     assert_eq!(store.client_key(client_key(1).id).await.unwrap().as_ref(), commit.keys.first());
     assert_eq!(store.log_size().await.unwrap(), 2);
@@ -628,6 +633,46 @@ pub async fn a_reopened_store_has_kept_everything(stores: &dyn Stores) {
     assert_eq!(store.commit(more).await.unwrap().first_entry, Some(2));
     assert_eq!(store.sent(message_id(11)).await.unwrap().unwrap().number, 2);
     assert_eq!(store.received_numbers().await.unwrap(), [(peer(2), 4)]);
+}
+
+/// Rule: an erased thread keeps its counters, hashes and entries, and loses records, bytes, salts, the hashes of requests and its key; what
+/// the same commit writes is written after it, and whoever read before it is in conflict.
+pub async fn an_erased_thread_leaves_its_places_and_nothing_in_them(stores: &dyn Stores) {
+    let store = stores.fresh().await;
+    let other = Commit { received: vec![InboxRow { thread: "case-2".to_owned(), ..incoming(&peer(3), 21, 1) }], ..Commit::default() };
+    store.commit(full_commit()).await.unwrap();
+    store.commit(Commit { at: at(1), keys: vec![client_key(2)], entries: vec![entry("third", Some("case-1"))], ..other }).await.unwrap();
+    let erase = Erase {
+        key: client_key(1).id,
+        records: vec![(Kind::Case, "whole".to_owned()), (Kind::Handover, "never was".to_owned())],
+        thread: "case-1".to_owned(),
+        outcomes: vec!["cases/1".to_owned()],
+    };
+    let after = Commit {
+        at: at(3),
+        expect: vec![Expect { kind: Kind::Case, id: "whole".to_owned(), version: 1 }],
+        send: vec![outgoing(&peer(1), 13)],
+        entries: vec![entry("erased", Some("case-1"))],
+        erase: vec![erase],
+        ..Commit::default()
+    };
+
+    let behind = Commit { expect: vec![Expect { kind: Kind::Case, id: "whole".to_owned(), version: 9 }], ..after.clone() };
+    assert!(matches!(store.commit(behind).await, Err(StoreError::Conflict(_))));
+    store.commit(after.clone()).await.unwrap();
+    let store = stores.reopen(store).await;
+
+    assert_eq!((store.client_key(client_key(1).id).await.unwrap(), store.record(Kind::Case, "whole").await.unwrap()), (None, None));
+    assert_eq!(store.client_key(client_key(2).id).await.unwrap(), Some(client_key(2)));
+    let sent = store.sent_in("case-1").await.unwrap();
+    assert_eq!(sent.iter().map(|row| row.message.sealed.len()).collect::<Vec<_>>(), [0, 4], "the commit's own message is whole");
+    assert_eq!(sent[0].message.hash, outgoing(&peer(1), 10).hash);
+    let (mine, theirs) = (store.received_in("case-1").await.unwrap(), store.received_in("case-2").await.unwrap());
+    assert_eq!((mine[0].sealed.len(), mine[0].proof.len(), theirs[0].sealed.len()), (0, 1, 3));
+    let salts: Vec<bool> = store.entries(0, 10).await.unwrap().iter().map(|row| row.entry.salts.is_some()).collect();
+    assert_eq!(salts, [true, true, false, true], "of the case's entries before it");
+    assert_eq!(store.replay("ura:90000001 CreateCase", "r-1").await.unwrap().unwrap().body, FORGOTTEN);
+    assert!(matches!(store.commit(after).await, Err(StoreError::Conflict(_))), "whoever read before it is in conflict");
 }
 
 /// Rule: who stops waiting loses only the answer.

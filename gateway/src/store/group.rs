@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use schakel_domain::id::{ClientKeyId, MessageId, OrgId};
+use schakel_domain::traceparent::TraceParent;
 
 use super::{
-    ClientKey, Commit, Committed, Expect, InboxRow, Kind, MAX_COMMIT_BYTES, MAX_ENTRY_BYTES, MAX_ITEMS, MAX_NAME_BYTES, NewEntry, NewEvent,
-    OutboxChange, OutboxState, Outgoing, Record, Replay, StoreError, Timer, TimerChange,
+    ClientKey, Commit, Committed, Erase, Expect, InboxRow, Kind, MAX_COMMIT_BYTES, MAX_ENTRY_BYTES, MAX_ERASED, MAX_ITEMS, MAX_NAME_BYTES,
+    NewEntry, NewEvent, OutboxChange, OutboxState, Outgoing, Record, Replay, StoreError, Timer, TimerChange,
 };
 
 /// What a transaction must read before [`decide`]; each key once.
@@ -67,12 +68,24 @@ pub(super) struct NewSent<'a> {
     pub(super) number: u64,
     pub(super) message: &'a Outgoing,
     pub(super) queued: Timestamp,
+    pub(super) trace: Option<TraceParent>,
+}
+
+/// An event with its place.
+#[derive(Debug)]
+pub(super) struct NewTold<'a> {
+    pub(super) seq: u64,
+    pub(super) event: &'a NewEvent,
+    pub(super) at: Timestamp,
+    pub(super) trace: Option<TraceParent>,
 }
 
 /// What to write, and the answers, one per commit.
 #[derive(Debug, Default)]
 pub(super) struct Plan<'a> {
     pub(super) answers: Vec<Result<Committed, StoreError>>,
+    /// Before everything else.
+    pub(super) erased: Vec<&'a Erase>,
     pub(super) records: BTreeMap<(Kind, &'a str), &'a Record>,
     pub(super) replays: Vec<&'a Replay>,
     pub(super) received: Vec<&'a InboxRow>,
@@ -80,7 +93,7 @@ pub(super) struct Plan<'a> {
     /// After `sent`: a commit may change what another of the group sent.
     pub(super) changed: Vec<(&'a OutboxChange, Timestamp)>,
     pub(super) entries: Vec<(u64, &'a NewEntry)>,
-    pub(super) events: Vec<(u64, &'a NewEvent, Timestamp)>,
+    pub(super) events: Vec<NewTold<'a>>,
     /// The last word on each timer; `None` clears it.
     pub(super) timers: BTreeMap<&'a str, Option<&'a Timer>>,
     pub(super) keys: Vec<&'a ClientKey>,
@@ -93,7 +106,8 @@ pub(super) struct Plan<'a> {
 impl Plan<'_> {
     /// How many rows it writes: 0 means that no transaction is needed.
     pub(super) fn rows(&self) -> usize {
-        self.records.len()
+        self.erased.len()
+            + self.records.len()
             + self.replays.len()
             + self.received.len()
             + self.sent.len()
@@ -157,6 +171,13 @@ fn check_seen(commit: &Commit, seen: &Seen) -> Result<(), StoreError> {
 
 /// Numbers an accepted commit, adds it to the plan, and lets the commits after it see it.
 fn admit<'a>(commit: &'a Commit, seen: &mut Seen, plan: &mut Plan<'a>) -> Committed {
+    for erase in &commit.erase {
+        for (kind, id) in &erase.records {
+            seen.versions.remove(&(*kind, id.clone()));
+            plan.records.remove(&(*kind, id.as_str()));
+        }
+        plan.erased.push(erase);
+    }
     for record in &commit.put {
         seen.versions.insert((record.kind, record.id.clone()), record.version);
         plan.records.insert((record.kind, &record.id), record);
@@ -191,7 +212,7 @@ fn admit<'a>(commit: &'a Commit, seen: &mut Seen, plan: &mut Plan<'a>) -> Commit
         head.sent += 1;
         seen.outbox.insert((message.peer.clone(), head.sent), OutboxState::Waiting);
         plan.peers.insert(&message.peer, *head);
-        plan.sent.push(NewSent { number: head.sent, message, queued: commit.at });
+        plan.sent.push(NewSent { number: head.sent, message, queued: commit.at, trace: commit.trace });
     }
     for change in &commit.timers {
         match change {
@@ -210,7 +231,7 @@ fn admit<'a>(commit: &'a Commit, seen: &mut Seen, plan: &mut Plan<'a>) -> Commit
     }
     for event in &commit.events {
         seen.last_event += 1;
-        plan.events.push((seen.last_event, event, commit.at));
+        plan.events.push(NewTold { seq: seen.last_event, event, at: commit.at, trace: commit.trace });
     }
     Committed { first_entry, last_event: seen.last_event, log_size: seen.log_size }
 }
@@ -221,6 +242,9 @@ pub(super) fn check(commit: &Commit) -> Result<(), StoreError> {
     let refused = |what: String| Err(StoreError::Refused(what));
     if items(commit) > MAX_ITEMS {
         return refused(format!("more than {MAX_ITEMS} items"));
+    }
+    if commit.erase.iter().map(|erase| erase.records.len() + erase.outcomes.len()).sum::<usize>() > MAX_ERASED {
+        return refused(format!("more than {MAX_ERASED} erased records and outcomes"));
     }
     if size(commit) > MAX_COMMIT_BYTES {
         return refused(format!("more than {MAX_COMMIT_BYTES} bytes"));
@@ -275,7 +299,23 @@ fn check_unique(commit: &Commit) -> Result<(), StoreError> {
 }
 
 fn items(commit: &Commit) -> usize {
-    let Commit { expect, put, replay, received, send, outbox, skip, entries, events, timers, keys, at: _, from_reserve: _ } = commit;
+    let Commit {
+        expect,
+        put,
+        replay,
+        received,
+        send,
+        outbox,
+        skip,
+        entries,
+        events,
+        timers,
+        keys,
+        erase,
+        at: _,
+        from_reserve: _,
+        trace: _,
+    } = commit;
     expect.len()
         + put.len()
         + usize::from(replay.is_some())
@@ -287,6 +327,7 @@ fn items(commit: &Commit) -> usize {
         + events.len()
         + timers.len()
         + keys.len()
+        + erase.len()
 }
 
 /// Bytes of a commit, near enough to bound it.
@@ -316,6 +357,8 @@ fn names(commit: &Commit) -> impl Iterator<Item = &str> {
         .chain(commit.outbox.iter().filter_map(|c| c.reason.as_deref()))
         .chain(commit.entries.iter().filter_map(|e| e.case.as_deref()))
         .chain(commit.events.iter().flat_map(|e| [e.kind.as_str(), e.resource.as_str(), e.state.as_str()]))
+        .chain(commit.erase.iter().map(|e| e.thread.as_str()))
+        .chain(commit.erase.iter().flat_map(|e| e.records.iter().map(|(_, id)| id).chain(&e.outcomes).map(String::as_str)))
         .chain(timers)
 }
 

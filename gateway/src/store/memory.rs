@@ -11,8 +11,8 @@ use schakel_domain::id::{ClientKeyId, Hash, MessageId, OrgId};
 
 use super::group::{self, PeerHead, Plan, Seen, Wanted};
 use super::{
-    ClientKey, Commit, Committed, EntryRow, EventRow, InboxRow, Kind, MAX_LEAVES, MAX_ROWS, OutboxRow, OutboxState, Page, PeerQueue,
-    Record, Replay, Store, StoreError, Timer,
+    ClientKey, Commit, Committed, EntryRow, Erase, EventRow, FORGOTTEN, InboxRow, Kind, MAX_LEAVES, MAX_ROWS, OutboxRow, OutboxState, Page,
+    PeerQueue, Record, Replay, Store, StoreError, Timer,
 };
 
 /// A new, empty store.
@@ -115,7 +115,23 @@ impl State {
         }
     }
 
+    fn erase(&mut self, erase: &Erase) {
+        self.keys.remove(&erase.key);
+        for key in &erase.records {
+            self.records.remove(key);
+        }
+        self.inbox.iter_mut().filter(|row| row.thread == erase.thread).for_each(|row| row.sealed = Vec::new());
+        let of_thread = |row: &&mut OutboxRow| row.message.thread == erase.thread;
+        self.outbox.values_mut().filter(of_thread).for_each(|row| row.message.sealed = Vec::new());
+        let of_case = |row: &&mut EntryRow| row.entry.case.as_deref() == Some(&erase.thread);
+        self.entries.iter_mut().filter(of_case).for_each(|row| row.entry.salts = None);
+        self.replays.values_mut().filter(|replay| erase.outcomes.contains(&replay.outcome)).for_each(|replay| replay.body = FORGOTTEN);
+    }
+
     fn apply(&mut self, plan: &Plan<'_>) {
+        for erase in &plan.erased {
+            self.erase(erase);
+        }
         for ((kind, id), record) in &plan.records {
             self.records.insert((*kind, (*id).to_owned()), (*record).clone());
         }
@@ -128,8 +144,8 @@ impl State {
         }
         for sent in &plan.sent {
             let (message, queued) = (sent.message.clone(), sent.queued);
-            let row =
-                OutboxRow { number: sent.number, state: OutboxState::Waiting, reason: None, proof: None, queued, changed: queued, message };
+            let (number, trace, state) = (sent.number, sent.trace, OutboxState::Waiting);
+            let row = OutboxRow { number, state, reason: None, proof: None, queued, changed: queued, message, trace };
             let key = (row.message.peer.clone(), row.number);
             self.sent.insert(row.message.message, key.clone());
             self.outbox.insert(key, row);
@@ -145,7 +161,7 @@ impl State {
         for (peer, head) in &plan.peers {
             self.peers.insert((*peer).clone(), *head);
         }
-        self.events.extend(plan.events.iter().map(|(seq, event, at)| EventRow { seq: *seq, event: (*event).clone(), at: *at }));
+        self.events.extend(plan.events.iter().map(|e| EventRow { seq: e.seq, event: e.event.clone(), at: e.at, trace: e.trace }));
         self.entries.extend(plan.entries.iter().map(|(index, entry)| EntryRow { index: *index, entry: (*entry).clone() }));
         for (id, timer) in &plan.timers {
             match timer {

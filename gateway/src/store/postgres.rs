@@ -115,10 +115,14 @@ async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     let store = include_str!("../../migrations/postgres/0001_store.sql").into_sql_str();
     let leaf = include_str!("../../migrations/postgres/0002_inbox_leaf.sql").into_sql_str();
     let number = include_str!("../../migrations/postgres/0003_inbox_number.sql").into_sql_str();
+    let outcome = include_str!("../../migrations/postgres/0004_replay_outcome.sql").into_sql_str();
+    let trace = include_str!("../../migrations/postgres/0005_trace.sql").into_sql_str();
     let migrator = Migrator::with_migrations(vec![
         Migration::new(1, "store".into(), MigrationType::Simple, store, false),
         Migration::new(2, "inbox leaf".into(), MigrationType::Simple, leaf, false),
         Migration::new(3, "inbox number".into(), MigrationType::Simple, number, false),
+        Migration::new(4, "replay outcome".into(), MigrationType::Simple, outcome, false),
+        Migration::new(5, "trace".into(), MigrationType::Simple, trace, false),
     ]);
     match tokio::time::timeout(MIGRATE, migrator.run_direct(None, &mut conn, false)).await {
         Ok(Ok(())) => {}

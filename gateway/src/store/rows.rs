@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use schakel_domain::id::Hash;
+use schakel_domain::traceparent::TraceParent;
 
 use super::group::{PeerHead, Seen};
 use super::{
@@ -66,11 +67,27 @@ pub(super) fn inbox(row: InboxCols) -> Result<InboxRow, StoreError> {
     })
 }
 
-pub(super) type OutboxCols =
-    (String, i64, String, String, i64, String, Vec<u8>, Vec<u8>, i64, String, i64, Option<String>, Option<Vec<u8>>, i64, i64);
+pub(super) type OutboxCols = (
+    String,
+    i64,
+    String,
+    String,
+    i64,
+    String,
+    Vec<u8>,
+    Vec<u8>,
+    i64,
+    String,
+    i64,
+    Option<String>,
+    Option<Vec<u8>>,
+    i64,
+    i64,
+    Option<String>,
+);
 
 pub(super) fn outbox(row: OutboxCols) -> Result<OutboxRow, StoreError> {
-    let (peer, number, message, thread, seq, kind, digest, sealed, of_kind, of_id, state, reason, proof, queued, changed) = row;
+    let (peer, number, message, thread, seq, kind, digest, sealed, of_kind, of_id, state, reason, proof, queued, changed, trace) = row;
     let damaged = || StoreError::Damaged(format!("outbox {peer} {number}"));
     let message = Outgoing {
         peer: peer.parse().map_err(|_| damaged())?,
@@ -84,15 +101,21 @@ pub(super) fn outbox(row: OutboxCols) -> Result<OutboxRow, StoreError> {
     };
     let number = u64::try_from(number).map_err(|_| damaged())?;
     let state = OutboxState::from_code(state).ok_or_else(damaged)?;
-    Ok(OutboxRow { number, message, state, reason, proof, queued: moment(queued), changed: moment(changed) })
+    let (queued, changed, trace) = (moment(queued), moment(changed), traced(trace));
+    Ok(OutboxRow { number, message, state, reason, proof, queued, changed, trace })
 }
 
-pub(super) type EventCols = (i64, String, String, String, i64);
+/// A trace that cannot be read is none: nothing hangs on it.
+fn traced(text: Option<String>) -> Option<TraceParent> {
+    text.and_then(|text| text.parse().ok())
+}
+
+pub(super) type EventCols = (i64, String, String, String, i64, Option<String>);
 
 pub(super) fn event(row: EventCols) -> Result<EventRow, StoreError> {
-    let (seq, kind, resource, state, at) = row;
+    let (seq, kind, resource, state, at, trace) = row;
     let number = u64::try_from(seq).map_err(|_| StoreError::Damaged(format!("event {seq}")))?;
-    Ok(EventRow { seq: number, event: NewEvent { kind, resource, state }, at: moment(at) })
+    Ok(EventRow { seq: number, event: NewEvent { kind, resource, state }, at: moment(at), trace: traced(trace) })
 }
 
 pub(super) type EntryCols = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<String>);
@@ -176,8 +199,8 @@ pub(super) fn seen(rows: Vec<SeenCols>) -> Result<Seen, sqlx::Error> {
 macro_rules! outbox_columns {
     ($rest:literal) => {
         concat!(
-            "SELECT peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, state, reason, proof, queued, changed ",
-            "FROM outbox ",
+            "SELECT peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, state, reason, proof, queued, changed, ",
+            "trace FROM outbox ",
             $rest
         )
     };
@@ -319,7 +342,7 @@ macro_rules! store_reads {
 
         fn events(&self, after: u64, limit: u32) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>> {
             Box::pin(async move {
-                let query = sqlx::query_as("SELECT seq, kind, resource, state, at FROM event WHERE seq > $1 ORDER BY seq LIMIT $2");
+                let query = sqlx::query_as("SELECT seq, kind, resource, state, at, trace FROM event WHERE seq > $1 ORDER BY seq LIMIT $2");
                 let query = query.bind(rows::int(after)).bind(rows::rows(limit));
                 query.fetch_all(self.readers()?).await.map_err(failed)?.into_iter().map(rows::event).collect()
             })

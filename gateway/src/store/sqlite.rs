@@ -116,6 +116,8 @@ fn connect_options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY)
         // We checkpoint ourselves: SQLite's own checkpoint hides a failed fsync behind a commit that succeeded.
         .pragma("wal_autocheckpoint", "0")
+        // What is erased or overwritten leaves zeros behind, not its bytes.
+        .pragma("secure_delete", "ON")
         // A full disk must not fail a query for want of a temporary file.
         .pragma("temp_store", "MEMORY")
 }
@@ -146,10 +148,14 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let store = include_str!("../../migrations/sqlite/0001_store.sql").into_sql_str();
     let leaf = include_str!("../../migrations/sqlite/0002_inbox_leaf.sql").into_sql_str();
     let number = include_str!("../../migrations/sqlite/0003_inbox_number.sql").into_sql_str();
+    let outcome = include_str!("../../migrations/sqlite/0004_replay_outcome.sql").into_sql_str();
+    let trace = include_str!("../../migrations/sqlite/0005_trace.sql").into_sql_str();
     let migrations = vec![
         Migration::new(1, "store".into(), MigrationType::Simple, store, false),
         Migration::new(2, "inbox leaf".into(), MigrationType::Simple, leaf, false),
         Migration::new(3, "inbox number".into(), MigrationType::Simple, number, false),
+        Migration::new(4, "replay outcome".into(), MigrationType::Simple, outcome, false),
+        Migration::new(5, "trace".into(), MigrationType::Simple, trace, false),
     ];
     match Migrator::with_migrations(migrations).run_direct(None, conn, false).await {
         Ok(()) => Ok(()),
@@ -165,6 +171,7 @@ struct Settings {
     journal_mode: String,
     synchronous: i64,
     autocheckpoint: i64,
+    secure_delete: i64,
 }
 
 async fn read_settings(conn: &mut SqliteConnection) -> Result<Settings, StoreError> {
@@ -172,11 +179,13 @@ async fn read_settings(conn: &mut SqliteConnection) -> Result<Settings, StoreErr
     let journal_mode = sqlx::query("PRAGMA journal_mode").fetch_one(&mut *conn).await.map_err(failed)?;
     let synchronous = sqlx::query("PRAGMA synchronous").fetch_one(&mut *conn).await.map_err(failed)?;
     let autocheckpoint = sqlx::query("PRAGMA wal_autocheckpoint").fetch_one(&mut *conn).await.map_err(failed)?;
+    let secure_delete = sqlx::query("PRAGMA secure_delete").fetch_one(&mut *conn).await.map_err(failed)?;
     Ok(Settings {
         version: version.try_get(0).map_err(failed)?,
         journal_mode: journal_mode.try_get(0).map_err(failed)?,
         synchronous: synchronous.try_get(0).map_err(failed)?,
         autocheckpoint: autocheckpoint.try_get(0).map_err(failed)?,
+        secure_delete: secure_delete.try_get(0).map_err(failed)?,
     })
 }
 
@@ -195,6 +204,9 @@ fn check_settings(found: &Settings) -> Result<(), StoreError> {
     }
     if found.autocheckpoint != 0 {
         return refuse(format!("wal_autocheckpoint is {}, not 0", found.autocheckpoint));
+    }
+    if found.secure_delete != 1 {
+        return refuse(format!("secure_delete is {}, not 1: what is erased would stay in the file", found.secure_delete));
     }
     Ok(())
 }
@@ -311,7 +323,7 @@ mod tests {
     use super::*;
 
     fn good() -> Settings {
-        Settings { version: "3.51.3".to_owned(), journal_mode: "wal".to_owned(), synchronous: 2, autocheckpoint: 0 }
+        Settings { version: "3.51.3".to_owned(), journal_mode: "wal".to_owned(), synchronous: 2, autocheckpoint: 0, secure_delete: 1 }
     }
 
     #[test]
@@ -329,6 +341,7 @@ mod tests {
             Settings { journal_mode: "delete".to_owned(), ..good() },
             Settings { synchronous: 1, ..good() },
             Settings { autocheckpoint: 1000, ..good() },
+            Settings { secure_delete: 0, ..good() },
         ] {
             assert!(matches!(check_settings(&bad), Err(StoreError::Unavailable(why)) if why.starts_with("refusing to start")), "{bad:?}");
         }

@@ -97,6 +97,11 @@ impl<T: Send + Sync + 'static> Open<T> {
         all.iter().filter(|(_, life)| life.ended().is_none()).filter(|one| fails(one)).count()
     }
 
+    /// How many are open.
+    pub(super) fn count(&self) -> usize {
+        self.held().all.len()
+    }
+
     fn held(&self) -> std::sync::MutexGuard<'_, Held<T>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

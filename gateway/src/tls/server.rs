@@ -144,6 +144,12 @@ impl ServerTls {
         self.door
     }
 
+    /// Connections that are open and showed a certificate.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.side.connections()
+    }
+
     /// Failed handshakes of this door.
     #[must_use]
     pub fn failures(&self) -> &Failures {

@@ -53,6 +53,11 @@ impl<S: Made, O: Send + Sync + 'static> Side<S, O> {
         self.generation.load(Ordering::SeqCst)
     }
 
+    /// How many connections are open that showed a certificate.
+    pub(super) fn connections(&self) -> usize {
+        self.open.count()
+    }
+
     /// Judges every open connection again and ends whoever fails; how many that were.
     pub(super) fn judge_again(&self, judge: impl Fn(&O) -> Result<(), Refusal>) -> usize {
         self.generation.fetch_add(1, Ordering::SeqCst);

@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod consultation;
+pub mod erasure;
 pub mod event;
 pub mod handover;
 
@@ -55,6 +56,9 @@ write_requests!(
     wire::CreateCaseRequest,
     wire::UpdateCaseRequest,
     wire::CloseCaseRequest,
+    wire::AskCaseErasureRequest,
+    wire::KeepCaseRequest,
+    wire::EraseCaseRequest,
     wire::ForceReclaimCaseRequest,
     wire::ResolveContestedCaseRequest,
     wire::CreateConsultationRequest,
@@ -182,11 +186,14 @@ pub(crate) fn needed(fields: &mut Fields, names: &[String]) -> Option<BTreeSet<F
         fields.wrong("needed_fields", format!("at most {}", Field::ALL.len()));
         return None;
     }
-    let read: Vec<_> = names
-        .iter()
-        .enumerate()
-        .map(|(at, name)| name.parse::<Field>().map_err(|unknown| fields.wrong(&format!("needed_fields[{at}]"), unknown.to_string())).ok())
-        .collect();
+    let mut read = |(at, name): (usize, &String)| {
+        let parsed = name.parse::<Field>();
+        // What was sent is not repeated: it may be anything.
+        let expected =
+            |near: Option<&str>| format!("expected a field name of the covenant, such as {}", near.unwrap_or("identity.address"));
+        parsed.map_err(|unknown| fields.wrong(&format!("needed_fields[{at}]"), expected(unknown.hint))).ok()
+    };
+    let read: Vec<_> = names.iter().enumerate().map(&mut read).collect();
     read.into_iter().collect()
 }
 

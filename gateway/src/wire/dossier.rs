@@ -5,6 +5,7 @@ use schakel_domain::dossier::{
     ActionItem, Authority, Basis, Bsn, Consent, ConsentBy, Contact, ContactKind, Contingency, CourtOrder, Dossier, Identity,
     IdentityStatus, LegalStatus, OrderState, Regime, Safety, Severity,
 };
+use schakel_domain::personal::{Personal, Words};
 use schakel_domain::refusal::Refusal;
 use schakel_proto::r#type::v1 as wire;
 
@@ -48,22 +49,23 @@ pub fn from_wire(message: &wire::Dossier) -> Result<Dossier, Vec<Refusal>> {
     else {
         return Err(fields.refusals());
     };
-    let contingencies = message.contingencies.iter().map(|item| Contingency { when: item.when.clone(), then: item.then.clone() });
+    let contingencies =
+        message.contingencies.iter().map(|item| Contingency { when: item.when.clone().into(), then: item.then.clone().into() });
     let dossier = Dossier {
         identity,
         age,
         legal,
         contacts,
-        whereabouts: message.whereabouts.clone(),
-        situation: message.situation.clone(),
-        background: message.background.clone(),
-        assessment: message.assessment.clone(),
-        recommendation: message.recommendation.clone(),
+        whereabouts: message.whereabouts.clone().into(),
+        situation: message.situation.clone().into(),
+        background: message.background.clone().into(),
+        assessment: message.assessment.clone().into(),
+        recommendation: message.recommendation.clone().into(),
         severity,
         actions,
         contingencies: contingencies.collect(),
         safety: message.safety.as_ref().map(safety).unwrap_or_default(),
-        key_points: message.key_points.clone(),
+        key_points: message.key_points.iter().cloned().map(Words::new).collect(),
     };
     dossier.check()?;
     Ok(dossier)
@@ -108,22 +110,31 @@ fn filled(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty()).cloned()
 }
 
+fn personal(text: Option<&String>) -> Option<Words> {
+    filled(text).map(Words::new)
+}
+
+/// Onto the wire, which is sealed or goes to somebody who may know.
+fn revealed(words: Option<&Words>) -> Option<String> {
+    words.map(|words| words.reveal().clone())
+}
+
 fn identity(fields: &mut Fields, message: Option<&wire::Identity>) -> Option<Identity> {
     let Some(message) = message else { return Some(Identity::default()) };
     let birth = filled(message.birth_date.as_ref());
-    let birth_date = birth.map_or(Some(None), |text| fields.day("identity.birth_date", &text).map(Some));
+    let birth_date = birth.map_or(Some(None), |text| fields.day("identity.birth_date", &text).map(|day| Some(Personal::new(day))));
     let bsn = filled(message.bsn.as_ref()).map_or(Some(None), |digits| fields.keep("", Bsn::parse(&digits)).map(Some));
     let municipality = municipality(fields, "identity.municipality", message.municipality.as_ref());
     Some(Identity {
-        family_name: filled(message.family_name.as_ref()),
-        given_names: filled(message.given_names.as_ref()),
+        family_name: personal(message.family_name.as_ref()),
+        given_names: personal(message.given_names.as_ref()),
         birth_date: birth_date?,
-        sex: filled(message.sex.as_ref()),
+        sex: personal(message.sex.as_ref()),
         bsn: bsn?,
-        postal_code: filled(message.postal_code.as_ref()),
-        house_number: filled(message.house_number.as_ref()),
-        address: filled(message.address.as_ref()),
-        telephone: filled(message.telephone.as_ref()),
+        postal_code: personal(message.postal_code.as_ref()),
+        house_number: personal(message.house_number.as_ref()),
+        address: personal(message.address.as_ref()),
+        telephone: personal(message.telephone.as_ref()),
         municipality: municipality?,
     })
 }
@@ -140,8 +151,8 @@ fn contacts(fields: &mut Fields, messages: &[wire::Contact]) -> Option<Vec<Conta
                 continue;
             }
         };
-        let telephone = filled(message.telephone.as_ref());
-        contacts.push(Contact { name: message.name.clone(), relation: message.relation.clone(), telephone, kind });
+        let telephone = personal(message.telephone.as_ref());
+        contacts.push(Contact { name: message.name.clone().into(), relation: message.relation.clone().into(), telephone, kind });
     }
     (contacts.len() == messages.len()).then_some(contacts)
 }
@@ -149,7 +160,7 @@ fn contacts(fields: &mut Fields, messages: &[wire::Contact]) -> Option<Vec<Conta
 fn actions(fields: &mut Fields, messages: &[wire::ActionItem]) -> Option<Vec<ActionItem>> {
     let read = messages.iter().enumerate().map(|(at, message)| {
         let by = fields.moment(&format!("actions[{at}].by_time"), message.by_time.as_ref())?;
-        Some(ActionItem { what: message.what.clone(), who: message.who.clone(), by })
+        Some(ActionItem { what: message.what.clone().into(), who: message.who.clone().into(), by })
     });
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
@@ -161,7 +172,7 @@ fn safety(message: &wire::Safety) -> Safety {
         danger_from_parent: message.danger_from_parent,
         self_harm: message.self_harm,
         aggression: message.aggression,
-        plan: message.plan.clone(),
+        plan: message.plan.clone().into(),
     }
 }
 
@@ -259,34 +270,34 @@ pub fn to_wire(dossier: &Dossier) -> wire::Dossier {
         age: dossier.age.map(u32::from),
         legal: dossier.legal.as_ref().map(legal_to_wire),
         contacts: dossier.contacts.iter().map(contact_to_wire).collect(),
-        whereabouts: dossier.whereabouts.clone(),
-        situation: dossier.situation.clone(),
-        background: dossier.background.clone(),
-        assessment: dossier.assessment.clone(),
-        recommendation: dossier.recommendation.clone(),
+        whereabouts: dossier.whereabouts.reveal().clone(),
+        situation: dossier.situation.reveal().clone(),
+        background: dossier.background.reveal().clone(),
+        assessment: dossier.assessment.reveal().clone(),
+        recommendation: dossier.recommendation.reveal().clone(),
         severity: severity_to_wire(dossier.severity).into(),
         actions: dossier.actions.iter().map(action_to_wire).collect(),
         contingencies: dossier
             .contingencies
             .iter()
-            .map(|item| wire::Contingency { when: item.when.clone(), then: item.then.clone() })
+            .map(|item| wire::Contingency { when: item.when.reveal().clone(), then: item.then.reveal().clone() })
             .collect(),
         safety: (dossier.safety != Safety::default()).then(|| safety_to_wire(&dossier.safety)),
-        key_points: dossier.key_points.clone(),
+        key_points: dossier.key_points.iter().map(|point| point.reveal().clone()).collect(),
     }
 }
 
 fn identity_to_wire(identity: &Identity) -> wire::Identity {
     wire::Identity {
-        family_name: identity.family_name.clone(),
-        given_names: identity.given_names.clone(),
-        birth_date: identity.birth_date.map(|day| day.to_string()),
-        sex: identity.sex.clone(),
+        family_name: revealed(identity.family_name.as_ref()),
+        given_names: revealed(identity.given_names.as_ref()),
+        birth_date: identity.birth_date.as_ref().map(|day| day.reveal().to_string()),
+        sex: revealed(identity.sex.as_ref()),
         bsn: identity.bsn.as_ref().map(|bsn| bsn.as_str().to_owned()),
-        postal_code: identity.postal_code.clone(),
-        house_number: identity.house_number.clone(),
-        address: identity.address.clone(),
-        telephone: identity.telephone.clone(),
+        postal_code: revealed(identity.postal_code.as_ref()),
+        house_number: revealed(identity.house_number.as_ref()),
+        address: revealed(identity.address.as_ref()),
+        telephone: revealed(identity.telephone.as_ref()),
         municipality: identity.municipality.clone(),
     }
 }
@@ -298,15 +309,15 @@ fn contact_to_wire(contact: &Contact) -> wire::Contact {
         ContactKind::Unsafe => wire::contact::Kind::Unsafe,
     };
     wire::Contact {
-        name: contact.name.clone(),
-        relation: contact.relation.clone(),
-        telephone: contact.telephone.clone(),
+        name: contact.name.reveal().clone(),
+        relation: contact.relation.reveal().clone(),
+        telephone: revealed(contact.telephone.as_ref()),
         kind: kind.into(),
     }
 }
 
 fn action_to_wire(item: &ActionItem) -> wire::ActionItem {
-    wire::ActionItem { what: item.what.clone(), who: item.who.clone(), by_time: item.by.map(timestamp) }
+    wire::ActionItem { what: item.what.reveal().clone(), who: item.who.reveal().clone(), by_time: item.by.map(timestamp) }
 }
 
 fn safety_to_wire(safety: &Safety) -> wire::Safety {
@@ -315,7 +326,7 @@ fn safety_to_wire(safety: &Safety) -> wire::Safety {
         danger_from_parent: safety.danger_from_parent,
         self_harm: safety.self_harm,
         aggression: safety.aggression,
-        plan: safety.plan.clone(),
+        plan: safety.plan.reveal().clone(),
     }
 }
 

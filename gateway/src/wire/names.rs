@@ -24,6 +24,12 @@ pub fn case(id: CaseId) -> String {
     format!("cases/{id}")
 }
 
+/// `cases/{case}/erasure`.
+#[must_use]
+pub fn erasure(id: CaseId) -> String {
+    format!("cases/{id}/erasure")
+}
+
 /// `consultations/{consultation}`.
 #[must_use]
 pub fn consultation(id: ConsultationId) -> String {
@@ -81,6 +87,17 @@ impl Fields {
     /// Reads `cases/{case}` that may be absent (empty).
     pub fn optional_case(&mut self, path: &str, name: &str) -> Option<Option<CaseId>> {
         if name.is_empty() { Some(None) } else { self.case(path, name).map(Some) }
+    }
+
+    /// Reads `cases/{case}/erasure`.
+    pub fn erasure(&mut self, path: &str, name: &str) -> Option<CaseId> {
+        match name.strip_suffix("/erasure") {
+            Some(case) => self.case(path, case),
+            None => {
+                self.wrong(path, "expected cases/{case}/erasure");
+                None
+            }
+        }
     }
 
     /// Reads `consultations/{consultation}`.

@@ -1,6 +1,7 @@
 //! The words all doors share: actors and coded reasons.
 
 use schakel_domain::custody::DeclineCode;
+use schakel_domain::erasure::Ground;
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Refusal, Stage};
 use schakel_proto::r#type::v1 as wire;
@@ -45,6 +46,25 @@ fn moved(mut refusal: Refusal, path: &str) -> Refusal {
 #[must_use]
 pub fn actor_to_wire(actor: &Actor) -> wire::Actor {
     wire::Actor { person: actor.person.as_str().to_owned(), name: actor.name.clone(), function: actor.function.clone() }
+}
+
+/// Why a file is destroyed; none for a ground that is not said or not known.
+#[must_use]
+pub fn erasure_ground_from_wire(number: i32) -> Option<Ground> {
+    match wire::ErasureGround::try_from(number) {
+        Ok(wire::ErasureGround::ClientRequest) => Some(Ground::ClientRequest),
+        Ok(wire::ErasureGround::RetentionEnded) => Some(Ground::RetentionEnded),
+        Ok(wire::ErasureGround::Unspecified) | Err(_) => None,
+    }
+}
+
+/// The wire form of a ground.
+#[must_use]
+pub fn erasure_ground(ground: Ground) -> wire::ErasureGround {
+    match ground {
+        Ground::ClientRequest => wire::ErasureGround::ClientRequest,
+        Ground::RetentionEnded => wire::ErasureGround::RetentionEnded,
+    }
 }
 
 /// Reads why somebody says no.

@@ -57,8 +57,10 @@ async fn the_commissioner_is_denied_every_case() {
 #[tokio::test]
 async fn a_refusal_of_the_covenant_names_the_clause() {
     let region = Region::new(&[SEZ, PACTUM]);
-    let adult =
-        Dossier { identity: schakel_domain::dossier::Identity { birth_date: Some(date(2006, 1, 1)), ..dossier().identity }, ..dossier() };
+    let adult = Dossier {
+        identity: schakel_domain::dossier::Identity { birth_date: Some(date(2006, 1, 1).into()), ..dossier().identity },
+        ..dossier()
+    };
     let adult = Dossier { legal: None, ..adult };
     let case = region.at(SEZ).open(adult).await.id;
 
@@ -155,9 +157,9 @@ async fn what_a_hidden_address_and_a_dangerous_parent_protect_travels_only_when_
 #[tokio::test]
 async fn consent_follows_the_ages_twelve_and_sixteen() {
     let region = Region::new(&[SEZ]);
-    let consented = |born, by: &[ConsentBy]| {
+    let consented = |born: jiff::civil::Date, by: &[ConsentBy]| {
         let mut dossier = dossier();
-        dossier.identity.birth_date = Some(born);
+        dossier.identity.birth_date = Some(born.into());
         dossier.legal.as_mut().unwrap().consent = Consent::Given { by: by.to_vec(), on: date(2026, 11, 21) };
         CareAct::OpenCase { dossier: Box::new(dossier) }
     };
@@ -370,7 +372,7 @@ async fn what_may_travel_to_one_may_be_asked_of_the_next_without_more() {
     for side in [PRO_PERSONA, GGNET] {
         let view = region.at(side).consultation_in_full(id).await;
         let seen = view.dossier.unwrap();
-        assert_eq!((seen.whereabouts.as_str(), seen.identity.address), ("KanarieVerblijf", None), "{side}");
+        assert_eq!((seen.whereabouts.reveal().as_str(), seen.identity.address), ("KanarieVerblijf", None), "{side}");
         assert_ne!(view.state, ConsultationState::Released);
     }
 }

@@ -4,13 +4,14 @@ use schakel::desk::{Delivered, Verdict};
 use schakel::store::OutboxState;
 use schakel_domain::dossier::{ActionItem, Contingency, Dossier, MAX_ITEMS, MAX_TEXT, Safety};
 use schakel_domain::message::{MAX_BATCH, MAX_BATCH_BYTES};
+use schakel_domain::personal::Words;
 use schakel_domain::view::HandoverState;
 
 use super::kit::*;
 
 /// A dossier with every text as long as may be, and lists of this length; `letter` takes one to four bytes.
 fn long_dossier(letter: char, list: usize) -> Dossier {
-    let text = |length: usize| letter.to_string().repeat(length);
+    let text = |length: usize| Words::new(letter.to_string().repeat(length));
     Dossier {
         whereabouts: text(MAX_TEXT),
         situation: text(MAX_TEXT),

@@ -104,7 +104,7 @@ async fn nothing_is_changed_that_changed_since_it_was_read() {
     let sez = region.at(SEZ);
     let opened = sez.open(dossier()).await;
     let seen = Seen { id: opened.id, version: opened.version };
-    let amend = || CareAct::AmendCase { case: seen, dossier: Box::new(Dossier { background: "anders".to_owned(), ..dossier() }) };
+    let amend = || CareAct::AmendCase { case: seen, dossier: Box::new(Dossier { background: "anders".into(), ..dossier() }) };
     sez.act(amend()).await.unwrap();
 
     let refused = sez.act(amend()).await.unwrap_err();

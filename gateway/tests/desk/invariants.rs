@@ -6,6 +6,7 @@ use schakel::store::memory::Fault;
 use schakel_domain::caller::{Role, permits};
 use schakel_domain::command::{CareAct, Command, OperateAct, PageOf, Read, ReadAct, Seen};
 use schakel_domain::dossier::Dossier;
+use schakel_domain::erasure::Ground;
 use schakel_domain::id::{CaseId, MessageId};
 use schakel_domain::message::{AskAbout, Body, Message};
 use schakel_domain::refusal::Reason;
@@ -79,6 +80,10 @@ async fn invariant_4_every_command_passes_the_one_table_of_roles() {
             care(CareAct::CloseCase { case: seen, reason: String::new() }),
             care(CareAct::Ask(question(id))),
             care(CareAct::Offer(offer(seen, PACTUM, HELP))),
+            care(CareAct::AskErasure { case: seen, ground: Ground::ClientRequest, reason: String::new() }),
+            care(CareAct::KeepCase { case: seen, until: None, reason: String::new() }),
+            care(CareAct::EraseCase { case: seen }),
+            read(Read::Erasure(id)),
             care(CareAct::ForceReclaim { case: seen, people: two() }),
             care(CareAct::ResolveContested { case: seen, people: two() }),
             read(Read::Case { id, full: true }),
@@ -228,6 +233,6 @@ async fn invariant_9_what_a_peer_may_pile_up_has_a_bound() {
     assert!(views.len() <= 200);
     let waiting = region.at(SEZ).store.outbox(&org(PRO_PERSONA), OutboxState::Waiting, 0, 100).await.unwrap();
     assert!(waiting.len() <= 1);
-    let long = Dossier { situation: "x".repeat(4_001), ..dossier() };
+    let long = Dossier { situation: "x".repeat(4_001).into(), ..dossier() };
     assert_eq!(why(region.at(SEZ).act(CareAct::OpenCase { dossier: Box::new(long) }).await), Reason::InvalidField);
 }

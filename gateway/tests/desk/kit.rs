@@ -401,6 +401,12 @@ impl Gateway {
         self.act(act).await.map(|reply| handover(reply.answer))
     }
 
+    /// Accepts without reading first.
+    pub(crate) async fn accept_blindly(&self, id: OfferId) -> Result<Reply, Refusal> {
+        let handover = Seen { id, version: 1 };
+        self.act(CareAct::AcceptHandover { handover, read_back: Vec::new(), first_action: String::new(), first_action_at: None }).await
+    }
+
     pub(crate) async fn decline(&self, id: OfferId, code: DeclineCode) -> Result<HandoverView, Refusal> {
         let handover_seen = Seen { id, version: self.handover(id).await.version };
         let act = CareAct::DeclineHandover { handover: handover_seen, code, note: "KanarieReden".to_owned() };
@@ -559,6 +565,13 @@ impl Region {
         Self { clock, gateways, cut: Mutex::default() }
     }
 
+    /// These organisations, each with a store that was opened for it.
+    pub(crate) fn over(stores: Vec<(&str, Arc<dyn Store>)>) -> Self {
+        let clock = Clock(Arc::new(Mutex::new(NIGHT.parse().unwrap())));
+        let make = |(me, store)| (org(me), Gateway::over(org(me), store, None, clock.clone(), folder()));
+        Self { clock: clock.clone(), gateways: stores.into_iter().map(make).collect(), cut: Mutex::default() }
+    }
+
     pub(crate) fn at(&self, me: &str) -> &Gateway {
         &self.gateways[&org(me)]
     }
@@ -603,8 +616,13 @@ impl Region {
 
     /// Brings a letter and tells nobody.
     pub(crate) async fn bring(&self, letter: &Letter) -> Verdict {
-        let delivery =
-            Delivery { number: letter.number, message: federation::decode(&letter.bytes), bytes: letter.bytes.clone(), proof: proof() };
+        let delivery = Delivery {
+            number: letter.number,
+            message: federation::decode(&letter.bytes),
+            bytes: letter.bytes.clone(),
+            proof: proof(),
+            trace: None,
+        };
         self.gateways[&letter.to].desk.receive(&peer(&letter.from), vec![delivery]).await.remove(0).verdict
     }
 
@@ -736,12 +754,12 @@ pub(crate) fn two() -> TwoPeople {
 pub(crate) fn dossier() -> Dossier {
     Dossier {
         identity: Identity {
-            family_name: Some("KanarieAchternaam".to_owned()),
-            given_names: Some("KanarieVoornaam".to_owned()),
-            birth_date: Some(date(2011, 3, 4)),
+            family_name: Some("KanarieAchternaam".into()),
+            given_names: Some("KanarieVoornaam".into()),
+            birth_date: Some(date(2011, 3, 4).into()),
             bsn: Some(schakel_domain::dossier::Bsn::parse("999990019").unwrap()),
-            address: Some("KanarieAdres 1".to_owned()),
-            postal_code: Some("6811AB".to_owned()),
+            address: Some("KanarieAdres 1".into()),
+            postal_code: Some("6811AB".into()),
             municipality: Some("0202".to_owned()),
             ..Identity::default()
         },
@@ -754,18 +772,18 @@ pub(crate) fn dossier() -> Dossier {
             identity_status: IdentityStatus::Verified,
         }),
         contacts: vec![contact("KanarieMoeder", ContactKind::Safe), contact("KanarieVader", ContactKind::Unsafe)],
-        whereabouts: "KanarieVerblijf".to_owned(),
-        situation: "KanarieSituatie".to_owned(),
+        whereabouts: "KanarieVerblijf".into(),
+        situation: "KanarieSituatie".into(),
         severity: Some(Severity::Unstable),
-        actions: vec![ActionItem { what: "bellen".to_owned(), who: "dienst".to_owned(), by: None }],
-        contingencies: vec![Contingency { when: "weglopen".to_owned(), then: "112".to_owned() }],
-        key_points: vec!["KanarieKernpunt een".to_owned(), "KanarieKernpunt twee".to_owned()],
+        actions: vec![ActionItem { what: "bellen".into(), who: "dienst".into(), by: None }],
+        contingencies: vec![Contingency { when: "weglopen".into(), then: "112".into() }],
+        key_points: vec!["KanarieKernpunt een".into(), "KanarieKernpunt twee".into()],
         ..Dossier::default()
     }
 }
 
 fn contact(name: &str, kind: ContactKind) -> Contact {
-    Contact { name: name.to_owned(), relation: "familie".to_owned(), telephone: None, kind }
+    Contact { name: name.into(), relation: "familie".into(), telephone: None, kind }
 }
 
 /// An offer of a case by its version as read.

@@ -9,6 +9,7 @@ mod commands;
 mod consultations;
 mod cosigning;
 mod deadlines;
+mod erasure;
 mod handovers;
 mod incomplete;
 mod installs;

@@ -12,7 +12,7 @@ use super::kit::*;
 
 fn delivery(letter: &Letter) -> Delivery {
     let message = federation::decode(&letter.bytes);
-    Delivery { number: letter.number, message, bytes: letter.bytes.clone(), proof: b"proof".to_vec() }
+    Delivery { number: letter.number, message, bytes: letter.bytes.clone(), proof: b"proof".to_vec(), trace: None }
 }
 
 fn changed(letter: &Letter, change: impl FnOnce(&mut Message)) -> Letter {
@@ -193,7 +193,7 @@ async fn whoever_asks_about_a_case_does_not_become_its_lead_on_our_screen() {
         // The clause by which one crisis service may ask another.
         message.clause = "3.3".to_owned();
         let AskAbout::Case { package, dossier, .. } = &mut ask.about else { panic!() };
-        dossier.situation = "KanarieVreemd".to_owned();
+        dossier.situation = "KanarieVreemd".into();
         *package = schakel::wire::dossier::encode_dossier(&Dossier::clone(dossier));
     });
     let verdict = region.bring(&meddling).await;
@@ -205,7 +205,7 @@ async fn whoever_asks_about_a_case_does_not_become_its_lead_on_our_screen() {
     else {
         panic!()
     };
-    assert!(!view.dossier.unwrap().situation.contains("KanarieVreemd"));
+    assert!(!view.dossier.unwrap().situation.reveal().contains("KanarieVreemd"));
 }
 
 #[tokio::test]

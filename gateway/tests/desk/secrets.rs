@@ -79,7 +79,7 @@ async fn no_secret_is_in_the_log_or_anything_kept_in_the_clear() {
 async fn a_refusal_repeats_nothing_of_what_was_said() {
     let region = Region::new(&[SEZ]);
     let mut wrong = dossier();
-    wrong.identity.postal_code = Some("KanarieAdres".to_owned());
+    wrong.identity.postal_code = Some("KanarieAdres".into());
     let act = CareAct::OpenCase { dossier: Box::new(wrong) };
 
     let refusal = region.at(SEZ).act(act).await.unwrap_err();

@@ -53,7 +53,7 @@ async fn a_case_does_not_change_under_an_open_offer() {
     let sez = region.at(SEZ);
     let amend = async || {
         let seen = Seen { id: case, version: sez.case(case).await.version };
-        sez.act(CareAct::AmendCase { case: seen, dossier: Box::new(Dossier { background: "anders".to_owned(), ..dossier() }) }).await
+        sez.act(CareAct::AmendCase { case: seen, dossier: Box::new(Dossier { background: "anders".into(), ..dossier() }) }).await
     };
 
     assert_eq!(why(amend().await), Reason::OfferOpen);

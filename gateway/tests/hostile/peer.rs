@@ -149,7 +149,11 @@ impl Peer {
     pub(crate) fn signed(&self, parties: &Parties, messages: &[(u64, Vec<u8>)]) -> pb::Batch {
         let numbered: Vec<Numbered> = messages.iter().map(|(number, bytes)| (*number, Hash::sha256(bytes))).collect();
         let signed = sign_batch(parties, &numbered, self);
-        let messages = messages.iter().map(|(number, message)| pb::NumberedMessage { number: *number, message: message.clone() });
+        let messages = messages.iter().map(|(number, message)| pb::NumberedMessage {
+            number: *number,
+            message: message.clone(),
+            traceparent: String::new(),
+        });
         pb::Batch { messages: messages.collect(), key_id: signed.key_id, signature: signed.signature }
     }
 

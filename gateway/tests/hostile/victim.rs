@@ -196,13 +196,13 @@ pub(crate) fn actor() -> Actor {
 pub(crate) fn dossier() -> Dossier {
     Dossier {
         identity: Identity {
-            family_name: Some("Testpersoon".to_owned()),
-            birth_date: Some(jiff::civil::date(2011, 5, 4)),
+            family_name: Some("Testpersoon".into()),
+            birth_date: Some(jiff::civil::date(2011, 5, 4).into()),
             municipality: Some("0202".to_owned()),
             ..Identity::default()
         },
         age: Some(15),
-        situation: "Weggelopen na ruzie thuis.".to_owned(),
+        situation: "Weggelopen na ruzie thuis.".into(),
         ..Dossier::default()
     }
 }

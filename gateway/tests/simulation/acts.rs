@@ -187,8 +187,8 @@ fn two() -> TwoPeople {
 fn dossier() -> Dossier {
     Dossier {
         identity: Identity {
-            family_name: Some("Voorbeeld".to_owned()),
-            birth_date: Some(date(2011, 3, 4)),
+            family_name: Some("Voorbeeld".into()),
+            birth_date: Some(date(2011, 3, 4).into()),
             municipality: Some("0202".to_owned()),
             ..Identity::default()
         },
@@ -200,9 +200,9 @@ fn dossier() -> Dossier {
             court_order: None,
             identity_status: IdentityStatus::Verified,
         }),
-        situation: "onrust thuis".to_owned(),
+        situation: "onrust thuis".into(),
         severity: Some(Severity::Unstable),
-        key_points: vec!["weggelopen".to_owned(), "medicatie".to_owned()],
+        key_points: vec!["weggelopen".into(), "medicatie".into()],
         ..Dossier::default()
     }
 }

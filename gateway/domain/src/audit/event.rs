@@ -111,6 +111,10 @@ events! {
     CaseExported "case-exported" Read "Zaak geëxporteerd of afgedrukt" "Case exported or printed";
     CaseClosed "case-closed" Update "Zaak gesloten" "Case closed";
     CaseErased "case-erased" Delete "Gegevens van de zaak vernietigd" "Case data erased";
+    ErasureAsked "erasure-asked" Update "Vernietiging van de zaak gevraagd" "Erasure of the case asked";
+    CaseKept "case-kept" Update "Zaak wordt bewaard" "Case is kept";
+    PeerErased "peer-erased" Update "Andere organisatie vernietigde haar dossier en vraagt dat hier" "A peer erased its file and asks it here";
+    PeerKeeps "peer-keeps" Update "Andere organisatie bewaart haar dossier" "A peer keeps its file";
     RequestDenied "request-denied" Execute "Verzoek geweigerd" "Request denied";
 
     // Expertise.

@@ -56,7 +56,7 @@ pub enum Basis {
 }
 
 /// Consent, or the reason there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Consent {
     /// Given by these people.
@@ -98,7 +98,7 @@ pub enum Authority {
 }
 
 /// A court order, asked for or granted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CourtOrder {
     /// Requested or granted.
     pub state: OrderState,
@@ -179,6 +179,8 @@ impl LegalStatus {
 fn says_something(text: &str, most: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= most
 }
+
+crate::shows_its_name!(Consent, CourtOrder);
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Contact, ContactKind, Dossier, Identity, Safety};
 use crate::field::Field;
+use crate::personal::Words;
 
 const HIDDEN: [Field; 5] = [Field::Address, Field::PostalCode, Field::HouseNumber, Field::Telephone, Field::Whereabouts];
 
@@ -79,21 +80,21 @@ const LEGAL: [Field; 5] = [Field::LegalRegime, Field::LegalBasis, Field::LegalCo
 
 fn keep(dossier: &Dossier, travels: &BTreeSet<Field>) -> Dossier {
     let has = |field| travels.contains(&field);
-    let text = |field, value: &String| if has(field) { value.clone() } else { String::new() };
-    let option = |field, value: &Option<String>| value.clone().filter(|_| has(field));
+    let text = |field, value: &Words| if has(field) { value.clone() } else { Words::default() };
+    let option = |field, value: &Option<Words>| value.clone().filter(|_| has(field));
     let id = &dossier.identity;
     Dossier {
         identity: Identity {
             family_name: option(Field::FamilyName, &id.family_name),
             given_names: option(Field::GivenNames, &id.given_names),
-            birth_date: id.birth_date.filter(|_| has(Field::BirthDate)),
+            birth_date: id.birth_date.clone().filter(|_| has(Field::BirthDate)),
             sex: option(Field::Sex, &id.sex),
             bsn: id.bsn.clone().filter(|_| has(Field::Bsn)),
             postal_code: option(Field::PostalCode, &id.postal_code),
             house_number: option(Field::HouseNumber, &id.house_number),
             address: option(Field::Address, &id.address),
             telephone: option(Field::Telephone, &id.telephone),
-            municipality: option(Field::Municipality, &id.municipality),
+            municipality: id.municipality.clone().filter(|_| has(Field::Municipality)),
         },
         age: dossier.age.filter(|_| has(Field::Age)),
         legal: dossier.legal.clone().filter(|_| LEGAL.iter().all(|field| has(*field))).map(|mut legal| {
@@ -128,9 +129,9 @@ mod tests {
 
     fn dossier() -> Dossier {
         Dossier {
-            identity: Identity { given_names: Some("Noor".to_owned()), address: Some("Zandweg 1".to_owned()), ..Identity::default() },
-            situation: "onrust".to_owned(),
-            whereabouts: "bij oma".to_owned(),
+            identity: Identity { given_names: Some("Noor".into()), address: Some("Zandweg 1".into()), ..Identity::default() },
+            situation: "onrust".into(),
+            whereabouts: "bij oma".into(),
             ..Dossier::default()
         }
     }

@@ -324,7 +324,7 @@ fn free_name(folder: &Path, name: &str, hash: Hash) -> String {
 }
 
 /// Removes files that came into this folder before a moment, in seconds since 1970; how many.
-fn remove_moved_before(folder: &Path, oldest: i64) -> io::Result<usize> {
+pub(super) fn remove_moved_before(folder: &Path, oldest: i64) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -5,10 +5,12 @@ use std::io::{self, ErrorKind};
 
 use schakel_adapters::{Notice, Outlet};
 use schakel_domain::refusal::Refusal;
+use tracing::Instrument as _;
 
-use super::{FileDropDoor, blocking};
+use super::{FileDropDoor, blocking, erased};
 use crate::adapter_door::folder;
 use crate::store::{EventRow, StoreError};
+use crate::telemetry::spans;
 
 /// Events read at once; after a crash at most so many notices come again.
 const BATCH: u32 = 16;
@@ -72,8 +74,14 @@ impl FileDropDoor {
     async fn tell_all(&self, rows: &[EventRow], mut reached: u64) -> (u64, usize, Option<Stalled>) {
         let mut written = 0;
         for row in rows {
-            let told = match self.describe.notice(row).await {
-                Ok(Some(notice)) => self.put(&notice).await.map(|()| 1).map_err(Stalled::Files),
+            if row.event.kind.ends_with(".erased")
+                && let Err(error) = self.purge(&row.event.resource).await
+            {
+                return (reached, written, Some(Stalled::Files(error)));
+            }
+            let span = spans::notice(&row.event.kind, row.trace);
+            let told = match self.describe.notice(row).instrument(span.clone()).await {
+                Ok(Some(notice)) => self.put(&notice).instrument(span).await.map(|()| 1).map_err(Stalled::Files),
                 Ok(None) => Ok(0),
                 Err(refusal) => Err(Stalled::Read(refusal)),
             };
@@ -83,6 +91,12 @@ impl FileDropDoor {
             }
         }
         (reached, written, None)
+    }
+
+    /// What speaks of something erased goes before it is told.
+    async fn purge(&self, resource: &str) -> io::Result<()> {
+        let (folders, resource) = (self.folders.clone(), resource.to_owned());
+        blocking(move || erased::purge(&folders, &resource)).await
     }
 
     async fn put(&self, notice: &Notice) -> io::Result<()> {

@@ -106,7 +106,7 @@ impl FakeFeed {
 
     fn happens(&self, seq: u64, kind: &str, resource: &str) {
         let event = NewEvent { kind: kind.to_owned(), resource: resource.to_owned(), state: "offered".to_owned() };
-        self.rows.lock().unwrap().push(EventRow { seq, event, at: "2026-11-22T02:15:00Z".parse().unwrap() });
+        self.rows.lock().unwrap().push(EventRow { seq, event, at: "2026-11-22T02:15:00Z".parse().unwrap(), trace: None });
         self.signal.send_replace(seq);
     }
 }
@@ -201,6 +201,7 @@ fn case_view() -> CaseView {
         open_handover: None,
         handovers: Vec::new(),
         consultations: Vec::new(),
+        erasure: Default::default(),
         dossier: None,
     }
 }
@@ -217,7 +218,7 @@ fn responsibility() -> Responsibility {
 
 fn handover_view(full: bool, from: &str, received: Option<&str>) -> HandoverView {
     let case: CaseId = CASE.parse().unwrap();
-    let dossier = schakel_domain::dossier::Dossier { situation: "Weggelopen.".to_owned(), ..Default::default() };
+    let dossier = schakel_domain::dossier::Dossier { situation: "Weggelopen.".into(), ..Default::default() };
     HandoverView {
         id: HANDOVER.parse().unwrap(),
         case,
@@ -772,4 +773,24 @@ async fn a_quiet_folder_asks_the_desk_nothing() {
 
     assert!(kit.desk.reads.lock().unwrap().is_empty() && kit.desk.executed() == 0);
     assert!(!kit.path("cursor").exists());
+}
+
+#[tokio::test]
+async fn what_still_speaks_of_an_erased_case_goes_before_it_is_told() {
+    let kit = Kit::new();
+    let door = kit.door();
+    kit.feed.happens(1, "handover.offered", &handover());
+    kit.feed.happens(2, "consultation.asked", "consultations/0198f2c4-6d1e-7a53-9c2b-4e1f7d0a8b39");
+    door.announce().await.unwrap();
+    fs::write(kit.path("done/zaak.json"), "{}").unwrap();
+    fs::write(kit.path("refused/anders.json"), format!(r#"{{"case":"cases/{CASE}"}}"#)).unwrap();
+    fs::write(kit.path("refused/van-een-ander.json"), "{}").unwrap();
+    kit.feed.happens(3, "case.erased", &format!("cases/{CASE}"));
+
+    door.announce().await.unwrap();
+
+    assert_eq!((kit.list("done"), kit.list("refused")), (vec![], vec!["van-een-ander.json".to_owned()]));
+    let notices = kit.list("out/notices");
+    assert!(notices.iter().all(|name| !name.starts_with("00000000000000000001-")), "{notices:?}");
+    assert!(notices.iter().any(|name| name.ends_with("-case.erased.json")), "{notices:?}");
 }

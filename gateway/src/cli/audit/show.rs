@@ -87,10 +87,15 @@ fn shown(row: &EntryRow, lang: Lang) -> Shown {
 }
 
 /// The ids of the case that is meant; a label may have been given twice.
-async fn cases(store: &dyn Store, named: &Named) -> Result<Vec<String>, StoreError> {
+pub(super) async fn cases(store: &dyn Store, named: &Named) -> Result<Vec<String>, StoreError> {
     match named {
         Named::Id(id) => Ok(vec![id.to_string()]),
-        Named::Label(label) => Ok(store.aliased(Kind::Case, label.as_str()).await?.into_iter().map(|record| record.id).collect()),
+        Named::Label(label) => {
+            // Of an erased case the entries are still there, for whoever asks who saw the file.
+            let mut found = store.aliased(Kind::Case, label.as_str()).await?;
+            found.extend(store.aliased(Kind::Erasure, label.as_str()).await?);
+            Ok(found.into_iter().map(|record| record.id).collect())
+        }
     }
 }
 

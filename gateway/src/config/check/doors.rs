@@ -10,7 +10,7 @@ use schakel_domain::refusal::Lang;
 use super::{Both, Found, reading};
 use crate::bounded::{self, MAX_CERTIFICATE_BYTES};
 use crate::doors::caller;
-use crate::tls::{Files, ListState, Material};
+use crate::tls::{self, Files, ListState, Material};
 
 const TLS_FILES: Both<'static> = (
     "Vraag een certificaat aan met `schakel certs csr`; bij een proef maakt `schakel certs dev` alles.",
@@ -25,6 +25,10 @@ const NAME_LISTS: Both<'static> =
 const FETCH_LIST: Both<'static> = ("Haal de intrekkingslijst opnieuw op bij de CA.", "Fetch the revocation list from the CA again.");
 const RENEW: Both<'static> = ("Vernieuw het certificaat.", "Renew the certificate.");
 const EXPORT: Both<'static> = ("Haal de JWKS opnieuw op bij de uitgever.", "Fetch the JWKS from the issuer again.");
+const ISSUER_CA: Both<'static> = (
+    "Noem de CA van de uitgever; van een openbare: /etc/ssl/certs/ca-certificates.crt.",
+    "Name the CA of the issuer; of a public one: /etc/ssl/certs/ca-certificates.crt.",
+);
 
 impl Found<'_> {
     pub(super) fn doors(&mut self, now: Timestamp) {
@@ -141,8 +145,15 @@ impl Found<'_> {
         for (door, issuers) in [("care", &config.care.issuers), ("audit", &config.audit.issuers)] {
             for (at, issuer) in issuers.iter().enumerate() {
                 // The very reading of the door: what passes here does not stop the start.
-                if let Err(error) = caller::Issuer::load(&issuer.settings()) {
-                    self.failed(format!("{door}.issuers[{at}].jwks"), &error, reading(&issuer.jwks, EXPORT));
+                if let Some(file) = &issuer.jwks
+                    && let Err(error) = caller::Issuer::load(&issuer.settings())
+                {
+                    self.failed(format!("{door}.issuers[{at}].jwks"), &error, reading(file, EXPORT));
+                }
+                if let Some(file) = &issuer.jwks_ca
+                    && let Err(error) = tls::check_trust(file)
+                {
+                    self.failed(format!("{door}.issuers[{at}].jwks_ca"), &error, reading(file, ISSUER_CA));
                 }
             }
         }

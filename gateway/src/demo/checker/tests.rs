@@ -52,7 +52,7 @@ impl Side {
     fn happens(&mut self, second: i64, kind: &str, resource: &str, code: EventCode) {
         let seq = self.events.len() as u64 + 1;
         let event = NewEvent { kind: kind.to_owned(), resource: resource.to_owned(), state: String::new() };
-        self.events.push(EventRow { seq, event, at: at(second) });
+        self.events.push(EventRow { seq, event, at: at(second), trace: None });
         let user = User::process("gateway", "gateway", Responsible::new("local:1", "coordinator"));
         let source = Source { org: self.org.clone(), gateway: "gw-1".to_owned() };
         let object = Object::new("gateway", "name", CASE, NO_PROTOCOL);
@@ -103,7 +103,16 @@ fn carried(from: &mut Side, to: &mut Side, kind: &str, second: i64) {
     let state = OutboxState::Delivered;
     from.notes(second, &to.org, None);
     to.notes(second, &from.org, Some(content(kind)));
-    from.sent.push(OutboxRow { number: seq, message: row, state, reason: None, proof: None, queued: at(second), changed: at(second) });
+    from.sent.push(OutboxRow {
+        number: seq,
+        message: row,
+        state,
+        reason: None,
+        proof: None,
+        queued: at(second),
+        changed: at(second),
+        trace: None,
+    });
     to.received.push(InboxRow {
         peer: from.org.clone(),
         message: id,

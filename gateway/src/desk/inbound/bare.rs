@@ -1,7 +1,7 @@
 //! Threads of a peer that have no record here: only voids arrived in them, in the place of messages that were refused. One small record
 //! per peer and thread, so that one peer's refused messages never weigh on its other threads.
 
-use schakel_domain::id::ClientKeyId;
+use schakel_domain::id::{ClientKeyId, OrgId};
 use schakel_domain::message::Message;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,22 @@ pub(in super::super) struct Bare {
 }
 
 impl Desk {
+    /// Goes on counting in a thread whose record is erased: what comes in it later is told from what came before.
+    pub(in super::super) async fn count_on(
+        &self,
+        draft: &mut Draft<'_>,
+        peer: &OrgId,
+        thread: &str,
+        link: Link,
+        key: ClientKeyId,
+    ) -> Result<(), Stop> {
+        let id = format!("{peer}/{thread}");
+        let version = self.parts.store.record(Kind::Peer, &id).await?.map_or(0, |record| record.version);
+        let clear = serde_json::to_string(&Kept { link, key }).map_err(|_| internal("writing a peer's counter"))?;
+        draft.put_clear(Kind::Peer, &id, version, false, clear);
+        Ok(())
+    }
+
     /// The thread of a message, as far as voids of its sender have moved it.
     pub(super) async fn bare(&self, message: &Message) -> Result<Bare, Stop> {
         let id = format!("{}/{}", message.sender, message.thread);

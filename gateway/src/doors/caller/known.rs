@@ -1,8 +1,8 @@
 //! Tokens that were found good lately. A token comes with every call of its holder, and checking its signature is the dearest thing that a
 //! call costs; the same bytes were made by the same key however often they come.
 //!
-//! Only good tokens are kept, by the SHA-256 of their bytes, beside the keys they were checked with: other keys begin without any. When a
-//! token counts is judged at every call.
+//! Only good tokens are kept, by the SHA-256 of their bytes, beside the keys they were checked with: they count while their issuer has
+//! those. When a token counts is judged at every call.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use schakel_domain::id::Hash;
 
-use super::token::{self, Issuer, Verified};
+use super::No;
+use super::token::{self, By, Issuer, Verified};
 
 /// Tokens kept at most; with one more it begins anew.
 const MOST: usize = 1_024;
@@ -19,7 +20,7 @@ const MOST: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Issuers {
     issuers: Vec<Issuer>,
-    known: Mutex<HashMap<Hash, Verified>>,
+    known: Mutex<HashMap<Hash, (Verified, By)>>,
 }
 
 impl Issuers {
@@ -28,24 +29,27 @@ impl Issuers {
     }
 
     /// What a good token says.
-    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, &'static str> {
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, No> {
         let key = Hash::sha256(token.as_bytes());
         if let Some(known) = self.known(&key, now) {
             return Ok(known);
         }
-        let verified = token::verify(&self.issuers, token, now)?;
+        let (verified, by) = token::verify(&self.issuers, token, now)?;
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
             all.clear();
         }
-        all.insert(key, verified.clone());
+        all.insert(key, (verified.clone(), by));
         Ok(verified)
     }
 
     /// Within its time, and without the leeway that clocks get: at its edges a token is checked as if it came for the first time.
     fn known(&self, key: &Hash, now: Timestamp) -> Option<Verified> {
         let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(key).filter(|known| known.from <= now && known.until.is_some_and(|until| now < until)).cloned()
+        let (known, by) = all.get(key)?;
+        let in_time = known.from <= now && known.until.is_some_and(|until| now < until);
+        let same_keys = self.issuers.get(by.issuer).is_some_and(|issuer| issuer.still_has(&by.keys, now));
+        (in_time && same_keys).then(|| known.clone())
     }
 }
 
@@ -88,7 +92,9 @@ mod tests {
     fn no_more_tokens_are_kept_than_there_is_room_for() {
         let provider = Provider::new();
         let issuers = issuers(&provider);
-        let good = issuers.verify(&provider.sign(&Provider::header(), &Provider::claims()), Timestamp::now()).unwrap();
+        let token = provider.sign(&Provider::header(), &Provider::claims());
+        issuers.verify(&token, Timestamp::now()).unwrap();
+        let good = issuers.known.lock().unwrap()[&Hash::sha256(token.as_bytes())].clone();
 
         let rows = (0..MOST).map(|at| (Hash::sha256(&at.to_be_bytes()), good.clone()));
         *issuers.known.lock().unwrap() = rows.collect();

@@ -1,29 +1,31 @@
-//! Tokens of the organisation's identity provider: JWT (RFC 7519, RFC 9068, RFC 8725), checked against keys from a file.
+//! Tokens of the organisation's identity provider: JWT (RFC 7519, RFC 9068, RFC 8725), checked against keys of a file or of its own address.
 //!
 //! Each issuer has exactly one algorithm, and only its own keys count: what a token says of its own keys (`jku`, `x5u`, `jwk`, `x5c`)
 //! is never looked at. The signature is checked before any claim is.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use schakel_domain::caller::Role;
 use schakel_domain::id::Hash;
 use schakel_domain::person::PersonId;
 use serde::Deserialize;
 
+use super::No;
+use super::keys::{KeySet, Keys, MAX_JWKS_BYTES, Others};
 use crate::bounded;
 
 /// Longest token, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 /// How far clocks may differ, in seconds.
 const LEEWAY: u64 = 5;
-/// Largest file of keys, in bytes.
-const MAX_JWKS_BYTES: usize = 256 << 10;
+/// Longest time from issue to end, in seconds: a token that never ends cannot be taken back.
+const MAX_LIFE: u64 = 31 * 24 * 60 * 60;
 /// Most roles read from one token.
 const MAX_ROLES: usize = 32;
 /// Longest name, function or client read from a token, in characters.
@@ -46,6 +48,9 @@ pub struct IssuerConfig {
     /// Values of `acr` that mean two factors.
     #[serde(default)]
     pub two_factor: Vec<String>,
+    /// Whether only tokens count that are bound to the caller's client certificate (RFC 8705).
+    #[serde(default)]
+    pub bound: bool,
 }
 
 /// Why an issuer cannot be used.
@@ -72,10 +77,12 @@ pub enum IssuerError {
 /// One issuer with its keys.
 #[derive(Debug, Clone)]
 pub struct Issuer {
+    name: String,
     validation: Validation,
     algorithm: Algorithm,
-    keys: Vec<(String, DecodingKey)>,
+    keys: Arc<Keys>,
     two_factor: BTreeSet<String>,
+    bound: bool,
 }
 
 impl Issuer {
@@ -96,22 +103,28 @@ impl Issuer {
     pub fn new(config: &IssuerConfig, jwks: &str) -> Result<Self, IssuerError> {
         let fail = |problem: String| IssuerError::Config { issuer: config.issuer.clone(), problem };
         let algorithm = algorithm(&config.algorithm).map_err(fail)?;
+        let keys = KeySet::parse(jwks.as_bytes(), algorithm, Others::Refuse).map_err(fail)?;
+        Self::with(config, Keys::fixed(keys))
+    }
+
+    /// An issuer whose keys come and go.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    pub fn with(config: &IssuerConfig, keys: Arc<Keys>) -> Result<Self, IssuerError> {
+        let fail = |problem: String| IssuerError::Config { issuer: config.issuer.clone(), problem };
+        let algorithm = algorithm(&config.algorithm).map_err(fail)?;
         if config.issuer.is_empty() || config.audience.is_empty() {
             return Err(fail("issuer and audience are required".to_owned()));
         }
-        let set: serde_json::Value = serde_json::from_str(jwks).map_err(|error| fail(error.to_string()))?;
-        let private = |key: &serde_json::Value| ["d", "p", "q", "k"].iter().any(|member| key.get(member).is_some());
-        if set["keys"].as_array().is_some_and(|keys| keys.iter().any(private)) {
-            return Err(fail("the key set holds a private or shared key; it must hold public keys only".to_owned()));
-        }
-        let set: JwkSet = serde_json::from_value(set).map_err(|error| fail(error.to_string()))?;
-        let keys: Vec<_> = set.keys.iter().map(|key| usable(key, algorithm)).collect::<Result<_, _>>().map_err(fail)?;
-        let names: BTreeSet<_> = keys.iter().map(|(kid, _)| kid).collect();
-        if keys.is_empty() || names.len() != keys.len() {
-            return Err(fail("expected at least one key, each with a kid of its own".to_owned()));
-        }
         let two_factor = config.two_factor.iter().cloned().collect();
-        Ok(Self { validation: validation(config, algorithm), algorithm, keys, two_factor })
+        let (name, validation) = (config.issuer.clone(), validation(config, algorithm));
+        Ok(Self { name, validation, algorithm, keys, two_factor, bound: config.bound })
+    }
+
+    /// Whether these are the keys that count for this issuer now.
+    pub(super) fn still_has(&self, keys: &Arc<KeySet>, now: Timestamp) -> bool {
+        self.keys.current(now).is_ok_and(|current| Arc::ptr_eq(&current, keys))
     }
 }
 
@@ -119,7 +132,8 @@ fn in_file(error: IssuerError, path: &Path) -> IssuerError {
     IssuerError::File { path: path.to_path_buf(), problem: error.to_string() }
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, String> {
+/// The algorithm of this name, when its keys are public.
+pub(crate) fn algorithm(name: &str) -> Result<Algorithm, String> {
     let known =
         name.parse::<Algorithm>().ok().filter(|algorithm| !matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512));
     known.ok_or_else(|| format!("algorithm `{name}`: expected ES256, ES384, EdDSA, or RS or PS with 256, 384 or 512"))
@@ -133,27 +147,6 @@ fn validation(config: &IssuerConfig, algorithm: Algorithm) -> Validation {
     validation.leeway = LEEWAY;
     validation.validate_nbf = true;
     validation
-}
-
-/// A key of the set, if it is one for signatures of this algorithm.
-fn usable(key: &Jwk, algorithm: Algorithm) -> Result<(String, DecodingKey), String> {
-    let kid = key.common.key_id.clone().ok_or("a key without kid")?;
-    let fits = match &key.algorithm {
-        AlgorithmParameters::RSA(_) => !matches!(algorithm, Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA),
-        AlgorithmParameters::EllipticCurve(params) => match algorithm {
-            Algorithm::ES256 => params.curve == EllipticCurve::P256,
-            Algorithm::ES384 => params.curve == EllipticCurve::P384,
-            _ => false,
-        },
-        AlgorithmParameters::OctetKeyPair(params) => algorithm == Algorithm::EdDSA && params.curve == EllipticCurve::Ed25519,
-        _ => false,
-    };
-    let says = key.common.key_algorithm.is_none_or(|says| format!("{says:?}") == format!("{algorithm:?}"));
-    let signs = matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature));
-    if !fits || !says || !signs {
-        return Err(format!("key `{kid}` is not one for {algorithm:?} signatures"));
-    }
-    DecodingKey::from_jwk(key).map(|decoding| (kid, decoding)).map_err(|error| error.to_string())
 }
 
 /// What a good token says.
@@ -206,23 +199,52 @@ struct Confirmation {
     thumbprint: String,
 }
 
+/// What a token was found good by: which issuer, with which keys.
+#[derive(Debug, Clone)]
+pub(super) struct By {
+    pub(super) issuer: usize,
+    pub(super) keys: Arc<KeySet>,
+}
+
 /// Checks a token against the issuers.
-pub(super) fn verify(issuers: &[Issuer], token: &str, now: Timestamp) -> Result<Verified, &'static str> {
+pub(super) fn verify(issuers: &[Issuer], token: &str, now: Timestamp) -> Result<(Verified, By), No> {
     const BAD: &str = "the token is not valid here";
     if token.len() > MAX_TOKEN {
-        return Err("the token is too long");
+        return Err("the token is too long".into());
     }
     let header = decode_header(token).map_err(|_| BAD)?;
     let kid = acceptable(&header)?;
     // Two issuers may use the same kid: the one whose key made the signature and whose name is in the token is meant.
-    let candidates = issuers.iter().filter(|issuer| issuer.algorithm == header.alg);
-    for issuer in candidates {
-        let Some((_, key)) = issuer.keys.iter().find(|(known, _)| known == kid) else { continue };
+    let candidates = || issuers.iter().enumerate().filter(|(_, issuer)| issuer.algorithm == header.alg);
+    let mut key_found = false;
+    for (at, issuer) in candidates() {
+        let Ok(keys) = issuer.keys.current(now) else { continue };
+        let Some(key) = keys.get(kid) else { continue };
+        key_found = true;
         if let Ok(good) = decode::<Claims>(token, key, &issuer.validation) {
-            return said(issuer, good.claims, now);
+            return said(issuer, good.claims, now).map(|verified| (verified, By { issuer: at, keys }));
         }
     }
-    Err(BAD)
+    if key_found {
+        return Err(BAD.into());
+    }
+    // Nothing of the token was checked: whose it says it is decides only whom we ask for keys, in the background, and not too often.
+    let Some(claimed) = claimed_issuer(token) else { return Err(BAD.into()) };
+    for (_, issuer) in candidates().filter(|(_, issuer)| issuer.name == claimed) {
+        issuer.keys.want();
+        issuer.keys.current(now)?;
+    }
+    Err(BAD.into())
+}
+
+/// The `iss` that a token claims, unchecked.
+fn claimed_issuer(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claimed {
+        iss: String,
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Claimed>(&claims).ok().map(|claimed| claimed.iss)
 }
 
 /// The key a header names, when the header is one of a token for us.
@@ -237,14 +259,20 @@ fn acceptable(header: &Header) -> Result<&str, &'static str> {
     header.kid.as_deref().ok_or("the token names no key")
 }
 
-fn said(issuer: &Issuer, claims: Claims, now: Timestamp) -> Result<Verified, &'static str> {
+fn said(issuer: &Issuer, claims: Claims, now: Timestamp) -> Result<Verified, No> {
     if i64::try_from(claims.issued).map_or(true, |issued| issued > now.as_second() + LEEWAY as i64) {
-        return Err("the token was issued in the future");
+        return Err("the token was issued in the future".into());
+    }
+    if claims.expires.saturating_sub(claims.issued) > MAX_LIFE {
+        return Err("the token counts for longer than 31 days".into());
     }
     let from = claims.issued.max(claims.not_before.unwrap_or_default());
     let moment = |seconds: u64| i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     let person = PersonId::parse(&claims.subject).map_err(|_| "the token's sub is not an id of a person")?;
     let bound_to = claims.cnf.map(|cnf| thumbprint(&cnf.thumbprint).ok_or("the token's binding cannot be read")).transpose()?;
+    if issuer.bound && bound_to.is_none() {
+        return Err("the token is not bound to a certificate, and those of its issuer must be".into());
+    }
     let roles = claims.roles.iter().take(MAX_ROLES).filter_map(|name| name.parse().ok()).filter(|role| ROLES.contains(role));
     Ok(Verified {
         name: plain(claims.name).unwrap_or_else(|| person.as_str().to_owned()),

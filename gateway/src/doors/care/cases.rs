@@ -6,12 +6,19 @@ use schakel_proto::Method;
 use schakel_proto::care::v1 as wire;
 use tonic::{Request, Response, Status};
 
-use crate::wire::care::{another_answer, case};
+use crate::wire::care::{another_answer, case, erasure};
 use crate::wire::names::page_token;
 
 fn one(answer: Answer) -> Result<Option<wire::Case>, Refusal> {
     match answer {
         Answer::Case(view) => Ok(Some(case::to_wire(&view))),
+        _ => Err(another_answer()),
+    }
+}
+
+fn erased(answer: Answer) -> Result<Option<wire::Erasure>, Refusal> {
+    match answer {
+        Answer::Erasure(view) => Ok(Some(erasure::to_wire(&view))),
         _ => Err(another_answer()),
     }
 }
@@ -45,6 +52,31 @@ impl wire::case_service_server::CaseService for super::Service {
 
     async fn close_case(&self, request: Request<wire::CloseCaseRequest>) -> Result<Response<wire::CloseCaseResponse>, Status> {
         self.door.write(Method::CareCloseCase, request, case::close, |answer| Ok(wire::CloseCaseResponse { case: one(answer)? })).await
+    }
+
+    async fn ask_case_erasure(
+        &self,
+        request: Request<wire::AskCaseErasureRequest>,
+    ) -> Result<Response<wire::AskCaseErasureResponse>, Status> {
+        self.door
+            .write(Method::CareAskCaseErasure, request, erasure::ask, |answer| Ok(wire::AskCaseErasureResponse { case: one(answer)? }))
+            .await
+    }
+
+    async fn keep_case(&self, request: Request<wire::KeepCaseRequest>) -> Result<Response<wire::KeepCaseResponse>, Status> {
+        self.door.write(Method::CareKeepCase, request, erasure::keep, |answer| Ok(wire::KeepCaseResponse { case: one(answer)? })).await
+    }
+
+    async fn erase_case(&self, request: Request<wire::EraseCaseRequest>) -> Result<Response<wire::EraseCaseResponse>, Status> {
+        self.door
+            .write(Method::CareEraseCase, request, erasure::erase, |answer| Ok(wire::EraseCaseResponse { erasure: erased(answer)? }))
+            .await
+    }
+
+    async fn get_erasure(&self, request: Request<wire::GetErasureRequest>) -> Result<Response<wire::GetErasureResponse>, Status> {
+        self.door
+            .look(Method::CareGetErasure, request, erasure::get, |answer| Ok(wire::GetErasureResponse { erasure: erased(answer)? }))
+            .await
     }
 
     async fn force_reclaim_case(

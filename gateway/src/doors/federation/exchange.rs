@@ -18,6 +18,7 @@ use super::{FederationDoor, Guest, status};
 use crate::batch::{Answer, Numbered, Outcome, Parties, Signature, SignedList, read_proof, sign_answers, verify_batch};
 use crate::desk::{Delivery, Receipt, Verdict};
 use crate::peers::Peer;
+use crate::telemetry::context;
 use crate::wire::federation::decode;
 
 /// Longest wait for the Hello.
@@ -197,9 +198,9 @@ struct Parcel<'a> {
 impl Parcel<'_> {
     fn delivery(&self, index: usize) -> Delivery {
         use prost::Message as _;
-        let pb::NumberedMessage { number, message } = &self.messages[index];
+        let pb::NumberedMessage { number, message, traceparent } = &self.messages[index];
         let proof = self.signed.message_proof(index, self.numbered[index]).encode_to_vec();
-        Delivery { number: *number, message: self.read(message), bytes: message.clone(), proof }
+        Delivery { number: *number, message: self.read(message), bytes: message.clone(), proof, trace: context::said(traceparent) }
     }
 
     /// The message, when it is of this sender, for us, and of no later incarnation than its sender's.

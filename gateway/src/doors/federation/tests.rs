@@ -75,7 +75,8 @@ fn parties() -> Parties {
 fn batch(parties: &Parties, seed: u8, messages: &[Vec<u8>]) -> pb::Batch {
     let numbered: Vec<Numbered> = (1..).zip(messages).map(|(number, bytes)| (number, Hash::sha256(bytes))).collect();
     let signed = sign_batch(parties, &numbered, &TestSigner::new(seed).named(1));
-    let messages = (1..).zip(messages).map(|(number, message)| pb::NumberedMessage { number, message: message.clone() });
+    let messages =
+        (1..).zip(messages).map(|(number, message)| pb::NumberedMessage { number, message: message.clone(), traceparent: String::new() });
     pb::Batch { messages: messages.collect(), key_id: signed.key_id, signature: signed.signature }
 }
 
@@ -172,7 +173,10 @@ async fn a_batch_beyond_its_bounds_is_refused_before_its_signature_is_looked_at(
     let network = Arc::new(Network::default());
     let (_a, b) = pair(&network);
     let numbered = |numbers: &[u64]| pb::Batch {
-        messages: numbers.iter().map(|number| pb::NumberedMessage { number: *number, message: vec![1] }).collect(),
+        messages: numbers
+            .iter()
+            .map(|number| pb::NumberedMessage { number: *number, message: vec![1], traceparent: String::new() })
+            .collect(),
         ..pb::Batch::default()
     };
     let many = numbered(&(1..=MAX_BATCH as u64 + 1).collect::<Vec<_>>());

@@ -148,6 +148,7 @@ fn case() -> CaseView {
         open_handover: None,
         handovers: Vec::new(),
         consultations: Vec::new(),
+        erasure: Default::default(),
         dossier: None,
     }
 }
@@ -169,6 +170,7 @@ impl Provider {
             algorithm: "ES256".to_owned(),
             jwks: "unused".into(),
             two_factor: vec!["mfa".to_owned()],
+            bound: false,
         }
     }
 
@@ -354,7 +356,7 @@ pub(crate) fn sample(method: Method, without: Option<&str>) -> Vec<u8> {
             "reason" | "called" | "note" | "question" | "advice" | "service" | "urgency" => {
                 string::encode(tag, &"onrust".to_owned(), &mut encoded);
             }
-            "code" | "act" => uint32::encode(tag, &1, &mut encoded),
+            "code" | "act" | "ground" => uint32::encode(tag, &1, &mut encoded),
             "from_size" => uint32::encode(tag, &1, &mut encoded),
             "bundle" | "record" => bytes::encode(tag, &b"{}".to_vec(), &mut encoded),
             _ => {}
@@ -373,6 +375,7 @@ fn name(method: Method) -> String {
         path if path.contains("ConsultationService") => format!("consultations/{ID}"),
         path if path.ends_with("CreateHandover") || path.ends_with("ListHandovers") => format!("cases/{ID}"),
         path if path.contains("HandoverService") => format!("cases/{ID}/handovers/{ID}"),
+        path if path.ends_with("GetErasure") => format!("cases/{ID}/erasure"),
         _ => format!("cases/{ID}"),
     }
 }

@@ -9,7 +9,7 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use super::super::group::{self, Plan, Seen, Wanted};
 use super::super::queue::{Answer, Writer};
 use super::super::rows::{self, SeenCols, int, nanos};
-use super::super::{Commit, OutboxState, StoreError};
+use super::super::{Commit, FORGOTTEN, OutboxState, StoreError};
 use super::{connect, failed, sqlstate};
 
 // SQLSTATEs.
@@ -18,6 +18,8 @@ const UNIQUE_VIOLATION: &str = "23505";
 
 /// A whole group takes no longer: the server ends statements after 5 s, but a server that is gone answers nothing.
 const GROUP: Duration = Duration::from_secs(15);
+/// Removing what was erased from the files takes no longer, or is tried again.
+const VACUUM: Duration = Duration::from_secs(60);
 
 /// Owns the writing connection, while there is one.
 pub(super) struct PostgresWriter {
@@ -25,6 +27,8 @@ pub(super) struct PostgresWriter {
     conn: Option<PgConnection>,
     /// Whether the last commit found the server's disk full.
     full: bool,
+    /// Whether something was erased that the tables' files may still hold.
+    scrub: bool,
 }
 
 /// Why a transaction did not commit.
@@ -55,13 +59,21 @@ impl Writer for PostgresWriter {
         })
     }
 
-    fn tidy(&mut self, _idle: bool) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::ready(()))
+    fn tidy(&mut self, idle: bool) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if self.scrub && idle {
+                self.scrub = !self.vacuum().await;
+            }
+        })
     }
 
     fn close(self) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            if let Some(conn) = self.conn
+            let mut this = self;
+            if this.scrub {
+                this.vacuum().await;
+            }
+            if let Some(conn) = this.conn
                 && let Err(error) = conn.close().await
             {
                 tracing::warn!(%error, "store closed with an error");
@@ -79,7 +91,7 @@ enum Task<'a> {
 
 impl PostgresWriter {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, conn: None, full: false }
+        Self { options, conn: None, full: false, scrub: false }
     }
 
     async fn write(&mut self, commits: &[Commit]) -> Vec<Answer> {
@@ -126,11 +138,39 @@ impl PostgresWriter {
         Err(Failure::NotBegun(StoreError::Unavailable("the database ends its connections".to_owned())))
     }
 
+    /// Removes the old versions of what was erased from the tables' files. The keys' table is written anew as a whole: an ordinary vacuum
+    /// frees its pages but leaves bytes in them, and without its key everything else is unreadable. Whether it was done; if not it is tried
+    /// after the next group. The server's own log and its archives keep what they hold until they are recycled.
+    async fn vacuum(&mut self) -> bool {
+        let work = async {
+            let mut conn = connect(&self.options).await?;
+            conn.execute("SET statement_timeout = 0").await?;
+            for sql in ["VACUUM (FULL) client_key", "VACUUM record, inbox, outbox, entry, replay"] {
+                conn.execute(sql).await?;
+            }
+            conn.close().await
+        };
+        match tokio::time::timeout(VACUUM, work).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what was erased is still in the tables' files; it is tried again");
+                false
+            }
+            Err(_) => {
+                tracing::warn!("removing what was erased from the tables' files takes long; it is tried again");
+                false
+            }
+        }
+    }
+
     /// The result, and whether the connection is clean afterwards.
     async fn run(&mut self, conn: &mut PgConnection, task: Task<'_>) -> (Result<Vec<Answer>, Failure>, bool) {
         let mut stage = Stage::Begin;
         let done = match task {
-            Task::Commits(commits) => transaction(conn, commits, &mut stage).await,
+            Task::Commits(commits) => {
+                self.scrub |= commits.iter().any(|commit| !commit.erase.is_empty());
+                transaction(conn, commits, &mut stage).await
+            }
             Task::Probe => probe(conn, self.full, &mut stage).await,
         };
         match done {
@@ -241,6 +281,7 @@ fn list<'a, T: 'a, V>(items: impl IntoIterator<Item = &'a T>, column: impl Fn(&'
 }
 
 async fn write_plan(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    write_erased(conn, plan).await?;
     write_records(conn, plan).await?;
     write_replays(conn, plan).await?;
     write_received(conn, plan).await?;
@@ -250,6 +291,29 @@ async fn write_plan(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx
     write_log(conn, plan).await?;
     write_timers(conn, plan).await?;
     write_keys(conn, plan).await
+}
+
+async fn write_erased(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    for erase in &plan.erased {
+        sqlx::query("DELETE FROM client_key WHERE id = $1").bind(erase.key.to_string()).execute(&mut *conn).await?;
+        sqlx::query(
+            "DELETE FROM record USING UNNEST($1::bigint[], $2::text[]) AS k (kind, id) WHERE record.kind = k.kind AND record.id = k.id",
+        )
+        .bind(list(&erase.records, |(kind, _)| kind.code()))
+        .bind(list(&erase.records, |(_, id)| id.as_str()))
+        .execute(&mut *conn)
+        .await?;
+        let forget = sqlx::query("UPDATE replay SET body = $1 WHERE outcome = ANY ($2::text[])").bind(FORGOTTEN.0.as_slice());
+        forget.bind(list(&erase.outcomes, String::as_str)).execute(&mut *conn).await?;
+        for sql in [
+            "UPDATE inbox SET sealed = '' WHERE thread = $1",
+            "UPDATE outbox SET sealed = '' WHERE thread = $1",
+            "UPDATE entry SET salts = NULL WHERE case_id = $1 AND salts IS NOT NULL",
+        ] {
+            sqlx::query(sql).bind(erase.thread.as_str()).execute(&mut *conn).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn write_records(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
@@ -331,10 +395,11 @@ async fn write_sent(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO outbox (peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, queued, changed, state) \
-         SELECT k.*, $12 FROM (SELECT peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued, queued \
+        "INSERT INTO outbox (peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, queued, changed, trace, state) \
+         SELECT k.*, $13 FROM (SELECT peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued, queued, trace \
          FROM UNNEST($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[], $9::bigint[], \
-         $10::text[], $11::bigint[]) AS u (peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued)) AS k",
+         $10::text[], $11::bigint[], $12::text[]) AS u (peer, number, message, thread, seq, kind, hash, sealed, of_kind, of_id, queued, trace)) \
+         AS k",
     )
     .bind(list(rows, |s| s.message.peer.as_str()))
     .bind(list(rows, |s| int(s.number)))
@@ -347,6 +412,7 @@ async fn write_sent(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx
     .bind(list(rows, |s| s.message.subject.0.code()))
     .bind(list(rows, |s| s.message.subject.1.as_str()))
     .bind(list(rows, |s| nanos(s.queued)))
+    .bind(list(rows, |s| s.trace.map(|trace| trace.to_string())))
     .bind(OutboxState::Waiting.code())
     .execute(conn)
     .await?;
@@ -408,14 +474,15 @@ async fn write_log(conn: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx:
     }
     if !events.is_empty() {
         sqlx::query(
-            "INSERT INTO event (seq, kind, resource, state, at) \
-             SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])",
+            "INSERT INTO event (seq, kind, resource, state, at, trace) \
+             SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[])",
         )
-        .bind(list(events, |(seq, _, _)| int(*seq)))
-        .bind(list(events, |(_, e, _)| e.kind.as_str()))
-        .bind(list(events, |(_, e, _)| e.resource.as_str()))
-        .bind(list(events, |(_, e, _)| e.state.as_str()))
-        .bind(list(events, |(_, _, at)| nanos(*at)))
+        .bind(list(events, |e| int(e.seq)))
+        .bind(list(events, |e| e.event.kind.as_str()))
+        .bind(list(events, |e| e.event.resource.as_str()))
+        .bind(list(events, |e| e.event.state.as_str()))
+        .bind(list(events, |e| nanos(e.at)))
+        .bind(list(events, |e| e.trace.map(|trace| trace.to_string())))
         .execute(&mut *conn)
         .await?;
     }

@@ -39,6 +39,8 @@ pub(super) struct SqliteWriter {
     pages: usize,
     /// Whether the last ordinary commit found the disk full.
     full: bool,
+    /// Whether something was erased that the log of changes may still hold.
+    scrub: bool,
     broken: watch::Sender<Option<String>>,
     /// Held for as long as the connection is open.
     _lock: File,
@@ -71,6 +73,9 @@ impl Writer for SqliteWriter {
 
     fn tidy(&mut self, idle: bool) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if self.scrub {
+                self.scrub = !self.truncate().await;
+            }
             if self.pages >= if idle { CHECKPOINT_PAGES_IDLE } else { CHECKPOINT_PAGES } {
                 self.checkpoint().await;
             }
@@ -80,6 +85,10 @@ impl Writer for SqliteWriter {
     fn close(mut self) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             self.checkpoint().await;
+            // The last connection to close removes the log of changes; one that is scrubbed first holds nothing if that fails.
+            if self.scrub {
+                self.truncate().await;
+            }
             if let Err(error) = self.conn.close().await {
                 tracing::warn!(%error, "store closed with an error");
             }
@@ -89,7 +98,7 @@ impl Writer for SqliteWriter {
 
 impl SqliteWriter {
     pub(super) fn new(conn: SqliteConnection, reserve: Reserve, lock: File, broken: watch::Sender<Option<String>>) -> Self {
-        Self { conn, reserve, pages: 0, full: false, broken, _lock: lock }
+        Self { conn, reserve, pages: 0, full: false, scrub: false, broken, _lock: lock }
     }
 
     async fn write(&mut self, commits: &[Commit]) -> Vec<Answer> {
@@ -193,6 +202,7 @@ impl SqliteWriter {
                 .await?;
         }
         script.run().await?;
+        self.scrub |= !plan.erased.is_empty();
         self.pages += 4 * plan.rows() + commits.iter().map(group::size).sum::<usize>() / 4_096;
         Ok(plan.answers)
     }
@@ -223,6 +233,26 @@ impl SqliteWriter {
         tracing::error!(%error, "the store failed, stop this process");
         self.broken.send_replace(Some(why.clone()));
         StoreError::Unavailable(why)
+    }
+
+    /// Writes the whole WAL back and cuts its file to nothing: a checkpoint alone leaves the old pages in it. Whether it was done; a reader
+    /// can be in the way, and it is then tried after the next group.
+    async fn truncate(&mut self) -> bool {
+        if self.broken.borrow().is_some() {
+            return true;
+        }
+        match sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.conn).await {
+            Ok((busy, _, _)) => {
+                self.pages = if busy == 0 { 0 } else { self.pages };
+                busy == 0
+            }
+            Err(error) => {
+                if let Failure::Other(error) = self.classify(error) {
+                    tracing::warn!(%error, "what was erased is still in the log of changes; it is tried again");
+                }
+                false
+            }
+        }
     }
 
     /// Writes the WAL back into the database as far as readers allow.
@@ -354,10 +384,40 @@ impl Rows {
 }
 
 async fn write_plan(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    write_erased(script, plan).await?;
     write_records(script, plan).await?;
     write_messages(script, plan).await?;
     write_log(script, plan).await?;
     write_timers_and_keys(script, plan).await
+}
+
+async fn write_erased(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
+    for erase in &plan.erased {
+        let one = |text: &str| {
+            let text = text.to_owned();
+            move |values: &mut Values| {
+                values.put(text);
+            }
+        };
+        script.add("DELETE FROM client_key WHERE id = ?", one(&erase.key.to_string())).await?;
+        for (kind, id) in &erase.records {
+            let record = |values: &mut Values| {
+                values.put(kind.code()).put(id.clone());
+            };
+            script.add("DELETE FROM record WHERE kind = ? AND id = ?", record).await?;
+        }
+        for outcome in &erase.outcomes {
+            script.add("UPDATE replay SET body = zeroblob(32) WHERE outcome = ?", one(outcome)).await?;
+        }
+        for sql in [
+            "UPDATE inbox SET sealed = x'' WHERE thread = ?",
+            "UPDATE outbox SET sealed = x'' WHERE thread = ?",
+            "UPDATE entry SET salts = NULL WHERE case_id = ? AND salts IS NOT NULL",
+        ] {
+            script.add(sql, one(&erase.thread)).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn write_records(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
@@ -393,8 +453,8 @@ async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), 
     });
     static OUTBOX: LazyLock<Rows> = LazyLock::new(|| {
         let head = "INSERT INTO outbox (peer, number, message, thread, seq, kind, hash, sealed, subject_kind, subject_id, state, queued, \
-                    changed) SELECT * FROM";
-        Rows::new(head, 13, "")
+                    changed, trace) SELECT * FROM";
+        Rows::new(head, 14, "")
     });
     static CHANGED: LazyLock<Rows> = LazyLock::new(|| {
         let head = "UPDATE outbox SET state = v.column3, reason = v.column4, proof = v.column5, changed = v.column6 FROM";
@@ -418,7 +478,7 @@ async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), 
             values.put(m.peer.to_string()).put(int(s.number)).put(m.message.to_string()).put(m.thread.clone());
             values.put(int(m.seq)).put(m.kind.clone()).put(m.hash.0.to_vec()).put(m.sealed.clone());
             values.put(m.subject.0.code()).put(m.subject.1.clone()).put(OutboxState::Waiting.code());
-            values.put(nanos(s.queued)).put(nanos(s.queued));
+            values.put(nanos(s.queued)).put(nanos(s.queued)).put(s.trace.map(|trace| trace.to_string()));
         })
         .await?;
     CHANGED
@@ -436,7 +496,8 @@ async fn write_messages(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), 
 
 async fn write_log(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
     static ENTRY: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO entry (idx, bytes, leaf, salts, case_id) SELECT * FROM", 5, ""));
-    static EVENT: LazyLock<Rows> = LazyLock::new(|| Rows::new("INSERT INTO event (seq, kind, resource, state, at) SELECT * FROM", 5, ""));
+    static EVENT: LazyLock<Rows> =
+        LazyLock::new(|| Rows::new("INSERT INTO event (seq, kind, resource, state, at, trace) SELECT * FROM", 6, ""));
 
     ENTRY
         .run(script, &plan.entries, |values, (index, e)| {
@@ -444,8 +505,10 @@ async fn write_log(script: &mut Script<'_>, plan: &Plan<'_>) -> Result<(), sqlx:
         })
         .await?;
     EVENT
-        .run(script, &plan.events, |values, (seq, e, at)| {
-            values.put(int(*seq)).put(e.kind.clone()).put(e.resource.clone()).put(e.state.clone()).put(nanos(*at));
+        .run(script, &plan.events, |values, told| {
+            let e = told.event;
+            values.put(int(told.seq)).put(e.kind.clone()).put(e.resource.clone()).put(e.state.clone()).put(nanos(told.at));
+            values.put(told.trace.map(|trace| trace.to_string()));
         })
         .await
 }

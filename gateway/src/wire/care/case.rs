@@ -148,6 +148,7 @@ pub fn to_wire(case: &CaseView) -> wire::Case {
         handovers: case.handovers.iter().map(|offer| names::handover(case.id, *offer)).collect(),
         consultations: case.consultations.iter().map(|id| names::consultation(*id)).collect(),
         dossier: case.dossier.as_deref().map(dossier::to_wire),
+        erasure: super::erasure::wishes(&case.erasure),
     }
 }
 

@@ -29,15 +29,15 @@ fn any_identity() -> impl Strategy<Value = Identity> {
     let names = (of(words()), of(words()), of(day()), of(select(vec!["male", "female", "other", "unknown"])));
     let numbers = (of(select(vec!["123456782", "999900006"])), of("[1-9][0-9]{3}[A-Z]{2}"), of(words()), of(words()));
     (names, numbers, of(words()), of("[0-9]{4}")).prop_map(|(names, numbers, telephone, municipality)| Identity {
-        family_name: names.0,
-        given_names: names.1,
-        birth_date: names.2,
-        sex: names.3.map(str::to_owned),
+        family_name: names.0.map(Words::new),
+        given_names: names.1.map(Words::new),
+        birth_date: names.2.map(Personal::new),
+        sex: names.3.map(Words::from),
         bsn: numbers.0.map(|digits| Bsn::parse(digits).unwrap()),
-        postal_code: numbers.1,
-        house_number: numbers.2,
-        address: numbers.3,
-        telephone,
+        postal_code: numbers.1.map(Words::new),
+        house_number: numbers.2.map(Words::new),
+        address: numbers.3.map(Words::new),
+        telephone: telephone.map(Words::new),
         municipality,
     })
 }
@@ -72,18 +72,23 @@ fn any_legal() -> impl Strategy<Value = LegalStatus> {
 
 fn any_contact() -> impl Strategy<Value = Contact> {
     let kind = select(vec![ContactKind::AuthorityHolder, ContactKind::Safe, ContactKind::Unsafe]);
-    (words(), words(), of(words()), kind).prop_map(|(name, relation, telephone, kind)| Contact { name, relation, telephone, kind })
+    (words(), words(), of(words()), kind).prop_map(|(name, relation, telephone, kind)| Contact {
+        name: name.into(),
+        relation: relation.into(),
+        telephone: telephone.map(Words::new),
+        kind,
+    })
 }
 
 fn any_dossier() -> impl Strategy<Value = Dossier> {
-    let action = (words(), words(), of(moment())).prop_map(|(what, who, by)| ActionItem { what, who, by });
-    let contingency = (words(), words()).prop_map(|(when, then)| Contingency { when, then });
+    let action = (words(), words(), of(moment())).prop_map(|(what, who, by)| ActionItem { what: what.into(), who: who.into(), by });
+    let contingency = (words(), words()).prop_map(|(when, then)| Contingency { when: when.into(), then: then.into() });
     let safety = (any::<[bool; 4]>(), words()).prop_map(|(marks, plan)| Safety {
         hidden_address: marks[0],
         danger_from_parent: marks[1],
         self_harm: marks[2],
         aggression: marks[3],
-        plan,
+        plan: plan.into(),
     });
     let lists = (
         proptest::collection::vec(any_contact(), 0..4),
@@ -99,16 +104,16 @@ fn any_dossier() -> impl Strategy<Value = Dossier> {
             age,
             legal,
             contacts: lists.0,
-            whereabouts: texts.0,
-            situation: texts.1,
-            background: texts.2,
-            assessment: texts.3,
-            recommendation: texts.4,
+            whereabouts: texts.0.into(),
+            situation: texts.1.into(),
+            background: texts.2.into(),
+            assessment: texts.3.into(),
+            recommendation: texts.4.into(),
             severity,
             actions: lists.1,
             contingencies: lists.2,
             safety,
-            key_points: lists.3,
+            key_points: lists.3.into_iter().map(Words::new).collect(),
         },
     )
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use schakel_domain::bound::{MAX_NAME, MOMENT_EXPECTED};
 use schakel_domain::custody::{DeclineCode, Epoch, MAX_EPOCH, Term};
 use schakel_domain::dossier::Severity;
+use schakel_domain::erasure::Ground;
 use schakel_domain::id::{Hash, OrgId};
 use schakel_domain::person::Actor;
 use schakel_domain::refusal::Refusal;
@@ -110,4 +111,9 @@ pub(super) fn severity(severity: i32) -> Result<Option<Severity>, Refusal> {
         Ok(ty::Severity::Unstable) => Ok(Some(Severity::Unstable)),
         Err(_) => Err(Refusal::field("severity", "expected a known severity")),
     }
+}
+
+/// Why the sender destroyed its file. A ground of a newer version is refused: people here could not judge it.
+pub(super) fn erasure_ground(ground: i32) -> Result<Ground, Refusal> {
+    crate::wire::words::erasure_ground_from_wire(ground).ok_or_else(|| Refusal::field("ground", "expected a known ground"))
 }

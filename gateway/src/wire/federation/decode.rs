@@ -11,7 +11,9 @@ use schakel_proto::federation::v1 as pb;
 use schakel_proto::r#type::v1 as ty;
 
 use super::anonymous;
-use super::checks::{actor, decline, epoch, hash, id, name, optional_id, optional_time, ordinal, severity, text, time, uuid};
+use super::checks::{
+    actor, decline, epoch, erasure_ground, hash, id, name, optional_id, optional_time, ordinal, severity, text, time, uuid,
+};
 use crate::wire::dossier::decode_dossier;
 
 /// Most organisations that can have led a case before.
@@ -133,6 +135,10 @@ fn decode_body(body: pb::message::Body) -> Result<Body, Refusal> {
         }
         Wire::FenceCustody(pb::FenceCustody { epoch: at }) => Body::Fence { epoch: epoch(at)? },
         Wire::Seen(pb::Seen { subject, seen_time }) => Body::Seen { subject: uuid("subject", subject)?, at: time("seen_time", seen_time)? },
+        Wire::RequestErasure(pb::RequestErasure { ground }) => Body::RequestErasure { ground: erasure_ground(ground)? },
+        Wire::DeclineErasure(pb::DeclineErasure { keep_until_time }) => {
+            Body::DeclineErasure { until: optional_time("keep_until_time", keep_until_time)? }
+        }
         Wire::VoidMessage(pb::VoidMessage { message_id }) => Body::Void { replaces: id("void_message.message_id", &message_id)? },
     })
 }

@@ -11,6 +11,8 @@ use schakel_domain::person::Actor;
 use schakel_proto::federation::v1 as pb;
 use schakel_proto::r#type::v1 as ty;
 
+use crate::wire::words;
+
 /// The exact bytes of a message: what is hashed, signed, sent and stored.
 #[must_use]
 pub fn encode(message: &Message) -> Vec<u8> {
@@ -70,6 +72,8 @@ fn body(body: &Body) -> pb::message::Body {
         }
         Body::Propose(body) => Wire::ProposeHandover(propose(body)),
         Body::Seen { subject, at } => Wire::Seen(pb::Seen { subject: subject.clone(), seen_time: Some(time(*at)) }),
+        Body::RequestErasure { ground } => Wire::RequestErasure(pb::RequestErasure { ground: words::erasure_ground(*ground).into() }),
+        Body::DeclineErasure { until } => Wire::DeclineErasure(pb::DeclineErasure { keep_until_time: until.map(time) }),
         Body::Void { replaces } => Wire::VoidMessage(pb::VoidMessage { message_id: replaces.to_string() }),
         Body::Accept { offer, content, by, read_back, first_action, first_action_at } => Wire::AcceptHandover(pb::AcceptHandover {
             offer_id: offer.to_string(),

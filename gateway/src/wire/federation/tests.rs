@@ -8,6 +8,7 @@ use prost::Message as _;
 use schakel_domain::covenant::CovenantRef;
 use schakel_domain::custody::{DeclineCode, Epoch, Term};
 use schakel_domain::dossier::{Dossier, Severity};
+use schakel_domain::erasure::Ground;
 use schakel_domain::id::{CaseId, ConsultationId, Hash, MessageId, OfferId, OrgId};
 use schakel_domain::message::{AskAbout, AskBody, Body, MAX_MESSAGE_BYTES, Message, ProposeBody};
 use schakel_domain::person::Actor;
@@ -116,6 +117,8 @@ fn expertise() -> impl Strategy<Value = Body> {
         (id(), words(), actor()).prop_map(|(consultation, text, by)| Body::Advice { consultation, text, by }),
         id().prop_map(|consultation| Body::CloseConsultation { consultation }),
         (uuid(), moment()).prop_map(|(subject, at)| Body::Seen { subject: subject.to_string(), at }),
+        proptest::sample::select(&Ground::ALL[..]).prop_map(|ground| Body::RequestErasure { ground }),
+        option::of(moment()).prop_map(|until| Body::DeclineErasure { until }),
         uuid().prop_map(|replaces| Body::Void { replaces: MessageId::new(replaces) }),
     ]
 }
@@ -357,6 +360,21 @@ fn invariant_10_every_released_wire_version_keeps_golden_bytes() {
         }
         assert_eq!(golden.len(), 17, "one of every kind");
     }
+}
+
+/// The messages about erasure, which came with a later release.
+const GOLDEN_ERASURE: &str = include_str!("golden/v1-erasure.txt");
+
+#[test]
+fn invariant_10_messages_about_erasure_keep_golden_bytes() {
+    let golden: Vec<(&str, Vec<u8>)> =
+        GOLDEN_ERASURE.lines().map(|line| line.split_once(' ').unwrap()).map(|(kind, hex)| (kind, bytes_of(hex))).collect();
+
+    for (kind, bytes) in &golden {
+        let message = decode(bytes).unwrap_or_else(|refusal| panic!("{kind}: {refusal}"));
+        assert_eq!((message.body.kind(), &encode(&message)), (*kind, bytes), "{kind}");
+    }
+    assert_eq!(golden.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), ["decline-erasure", "request-erasure"]);
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {

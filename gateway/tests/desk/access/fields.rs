@@ -139,19 +139,15 @@ fn held_by(package: &[u8]) -> BTreeSet<&'static str> {
 /// A dossier with everything in it, under these marks.
 fn full(mark: &str) -> Dossier {
     let mut full = dossier();
-    let contact = Contact { name: "voogd".to_owned(), relation: "voogd".to_owned(), telephone: None, kind: ContactKind::AuthorityHolder };
+    let contact = Contact { name: "voogd".into(), relation: "voogd".into(), telephone: None, kind: ContactKind::AuthorityHolder };
     full.contacts.push(contact);
-    full.identity = Identity {
-        sex: Some("female".to_owned()),
-        house_number: Some("1".to_owned()),
-        telephone: Some("+31600000001".to_owned()),
-        ..full.identity
-    };
+    full.identity =
+        Identity { sex: Some("female".into()), house_number: Some("1".into()), telephone: Some("+31600000001".into()), ..full.identity };
     let (kind, on) = ("ondertoezichtstelling".to_owned(), date(2026, 11, 20));
     let order = CourtOrder { state: OrderState::Requested, kind, on, until: None };
     full.legal.as_mut().unwrap().court_order = Some(order);
-    (full.background, full.assessment, full.recommendation) = ("b".to_owned(), "a".to_owned(), "r".to_owned());
-    full.safety.plan = "samen".to_owned();
+    (full.background, full.assessment, full.recommendation) = ("b".into(), "a".into(), "r".into());
+    full.safety.plan = "samen".into();
     full.safety.hidden_address = mark == "hidden address";
     full.safety.danger_from_parent = mark == "danger from a parent";
     full

@@ -140,6 +140,7 @@ impl Doors {
             algorithm: "ES256".to_owned(),
             jwks: "unused".into(),
             two_factor: vec!["mfa".to_owned()],
+            bound: false,
         };
         let issuers = vec![Issuer::new(&config, &jwks(&key)).unwrap()];
         let authentication = Arc::new(Authentication::new(organization, issuers, BTreeMap::new()));

@@ -98,6 +98,16 @@ impl Request<'_> {
             Method::CareListCases => care::ListCasesRequest { page_size: 200, actor, ..Default::default() }.encode_to_vec(),
             Method::CareUpdateCase => care::UpdateCaseRequest { name, etag, request_id, actor, dossier }.encode_to_vec(),
             Method::CareCloseCase => care::CloseCaseRequest { name, etag, request_id, actor, reason }.encode_to_vec(),
+            Method::CareAskCaseErasure => {
+                let ground = words::ErasureGround::ClientRequest.into();
+                care::AskCaseErasureRequest { name, etag, request_id, actor, ground, reason }.encode_to_vec()
+            }
+            Method::CareKeepCase => {
+                let hold_until_time = Some(prost_types::Timestamp { seconds: 1_900_000_000, nanos: 0 });
+                care::KeepCaseRequest { name, etag, request_id, actor, reason, hold_until_time }.encode_to_vec()
+            }
+            Method::CareEraseCase => care::EraseCaseRequest { name, etag, request_id, actor }.encode_to_vec(),
+            Method::CareGetErasure => care::GetErasureRequest { name: format!("{name}/erasure"), actor }.encode_to_vec(),
             Method::CareForceReclaimCase => {
                 care::ForceReclaimCaseRequest { name, etag, request_id, actor, second_actor, called, reason }.encode_to_vec()
             }

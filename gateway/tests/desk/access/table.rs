@@ -14,6 +14,10 @@ GetCase                 yes     yes          yes     no       no    no        no
 ListCases               yes     yes          yes     no       no    no        no      no
 UpdateCase              yes     yes          yes     no       no    no        no      no
 CloseCase               yes     yes          yes     no       no    no        no      no
+AskCaseErasure          yes     yes          yes     no       no    no        no      no
+KeepCase                no      yes          no      no       no    no        no      no
+EraseCase               no      yes          no      no       no    no        no      no
+GetErasure              yes     yes          yes     no       no    no        no      no
 ForceReclaimCase        no      yes          no      no       no    no        no      no
 ResolveContestedCase    no      yes          no      no       no    no        no      no
 CreateConsultation      yes     yes          yes     no       no    no        no      no
@@ -73,6 +77,10 @@ form                    lead  offering  moving  gone  offered  pledged  conteste
 GetCase                 yes   yes       yes     yes   yes      yes      yes        yes     yes    yes      -          yes     yes     -       -
 UpdateCase              yes   oo        it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
 CloseCase               yes   oo        it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
+AskCaseErasure          eb    eb        eb      yes     eb       eb       eb         yes     eb     eb       -          eb      eb      -       -
+KeepCase                yes   yes       yes     yes     yes      yes      yes        yes     yes    yes      -          yes     yes     -       -
+EraseCase               en    en        en      en      en       en       en         en      en     en       -          en      en      -       -
+GetErasure              -     -         -       -       -        -        -          -       -      -        -          -       -       -       -
 ForceReclaimCase        ni    ni        yes     ni    ni       ni       co         cl      ni     ni       -          ni      ni      -       -
 ResolveContestedCase    nc    nc        nc      nc    nc       nc       yes        nc      nc     nc       -          nc      nc      -       -
 CreateConsultation      yes   yes       it      nl    nl       nl       co         cl      nl     nl       -          yes     yes     -       -
@@ -96,7 +104,7 @@ EndRecovery             nr    nr        nr      nr    nr       nr       nr      
 ";
 
 /// The words of [`CASES`].
-pub(crate) const WORDS: [(&str, &str); 15] = [
+pub(crate) const WORDS: [(&str, &str); 17] = [
     ("-", "NOT_FOUND"),
     ("nl", "NOT_LEAD"),
     ("oo", "OFFER_OPEN"),
@@ -110,6 +118,8 @@ pub(crate) const WORDS: [(&str, &str); 15] = [
     ("aa", "ALREADY_ANSWERED"),
     ("no", "NOT_CANCELLABLE"),
     ("nr", "NOT_RECOVERING"),
+    ("eb", "ERASURE_BARRED"),
+    ("en", "ERASURE_NOT_ASKED"),
     ("2nd", "TWO_FACTOR_REQUIRED"),
     ("role", "ROLE_DENIED"),
 ];

@@ -7,9 +7,11 @@ use schakel::desk::Verdict;
 use schakel::store::{OutboxState, Page};
 use schakel_domain::command::Ask;
 use schakel_domain::custody::DeclineCode;
+use schakel_domain::erasure::Ground;
 use schakel_domain::refusal::Reason;
 
 use super::strip::{fields_of, without};
+use crate::erasure::{ask_erasure, erase, keep};
 use crate::kit::*;
 
 const MESSAGE: &str = ".schakel.federation.v1.Message";
@@ -36,6 +38,8 @@ custody_receipt     offer_id epoch transfer_hash |
 refuse_transfer     offer_id epoch transfer_hash |
 fence_custody       epoch |
 seen                subject seen_time |
+request_erasure     ground |
+decline_erasure     | keep_until_time
 void_message        message_id:void_message.message_id |
 ";
 
@@ -70,6 +74,8 @@ fn kind_of(letter: &Letter) -> &'static str {
         "custody-receipt" => "custody_receipt",
         "refuse-transfer" => "refuse_transfer",
         "fence-custody" => "fence_custody",
+        "request-erasure" => "request_erasure",
+        "decline-erasure" => "decline_erasure",
         "void" => "void_message",
         same => same,
     }
@@ -174,6 +180,16 @@ async fn every_message_less_who_what_for_or_under_which_clause_is_refused_by_the
     let accept = region.waiting().await.remove(0);
     region.carry(&accept).await;
     sez.force(case).await.unwrap();
+    settle(&region, &mut tried).await;
+    let erased = sez.open(dossier()).await.id;
+    let id = sez.offer(erased, PACTUM, HELP).await.unwrap().id;
+    settle(&region, &mut tried).await;
+    pactum.accept(id).await.unwrap();
+    settle(&region, &mut tried).await;
+    ask_erasure(sez, erased, Ground::ClientRequest).await.unwrap();
+    erase(sez, erased).await.unwrap();
+    settle(&region, &mut tried).await;
+    keep(pactum, erased, None).await.unwrap();
     settle(&region, &mut tried).await;
 
     let kinds: Vec<&str> =

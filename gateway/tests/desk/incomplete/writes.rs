@@ -14,6 +14,9 @@ const NEEDS: &str = "
 CreateCase            request_id actor | dossier
 UpdateCase            name etag request_id actor dossier |
 CloseCase             name etag request_id actor reason |
+AskCaseErasure        name etag request_id actor ground reason |
+KeepCase              name etag request_id actor reason | hold_until_time
+EraseCase             name etag request_id actor |
 ForceReclaimCase      name etag request_id actor second_actor called reason |
 ResolveContestedCase  name etag request_id actor second_actor called reason |
 CreateConsultation    request_id actor case service urgency question | anonymous candidates fan_out needed_fields continues
@@ -123,7 +126,7 @@ async fn every_write_less_who_acts_or_what_for_is_refused_by_the_name_of_what_it
 }
 
 /// Writes tried: the number neither shrinks nor grows unseen.
-const TRIED: usize = 1_118;
+const TRIED: usize = 1_260;
 
 #[test]
 fn every_field_of_every_write_is_needed_or_may_be_left_out_by_its_row() {

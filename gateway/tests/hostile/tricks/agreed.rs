@@ -65,7 +65,7 @@ tricks! {
         Attempt::Message(stage.bytes(&stage.question(CaseId::new(fresh()), 1, more).1))
     }
     "a question with an action list" => Refused(DatasetExceeded), stage {
-        let more = Dossier { key_points: vec!["let op".to_owned()], ..dossier() };
+        let more = Dossier { key_points: vec!["let op".into()], ..dossier() };
         Attempt::Message(stage.bytes(&stage.question(CaseId::new(fresh()), 1, more).1))
     }
     "an anonymous question with a town" => Refused(DatasetExceeded), stage {

@@ -132,7 +132,7 @@ tricks! {
     }
     "the same offer with other content" => Refused(ProtocolViolation), stage {
         let scene = stage.offered().await;
-        let other = schakel_domain::dossier::Dossier { situation: "iets anders".to_owned(), ..crate::victim::dossier() };
+        let other = schakel_domain::dossier::Dossier { situation: "iets anders".into(), ..crate::victim::dossier() };
         say(stage, &scene, 2, stage.propose(&scene, other))
     }
     "the same offer in another case" => Refused(ProtocolViolation), stage {

@@ -96,7 +96,7 @@ tricks! {
         let bytes = good(stage);
         let number = stage.peer.next_number();
         let signed = schakel::batch::sign_batch(&stage.peer.parties(), &[(number, Hash::sha256(&bytes))], &signer);
-        let messages = vec![pb::NumberedMessage { number, message: bytes }];
+        let messages = vec![pb::NumberedMessage { number, message: bytes, traceparent: String::new() }];
         Attempt::Batch(pb::Batch { messages, key_id: signed.key_id, signature: signed.signature })
     }
     "the signature over another batch" => Ends(BadSignature), stage {
@@ -129,7 +129,7 @@ tricks! {
     }
     "a message slipped into a signed batch" => Ends(BadSignature), stage {
         let mut batch = good_batch(stage);
-        batch.messages.push(pb::NumberedMessage { number: stage.peer.next_number() + 1, message: good(stage) });
+        batch.messages.push(pb::NumberedMessage { number: stage.peer.next_number() + 1, message: good(stage), traceparent: String::new() });
         Attempt::Batch(batch)
     }
     "an acknowledgement's signature under a batch" => Ends(BadSignature), stage {
@@ -137,7 +137,7 @@ tricks! {
         let (number, hash) = (stage.peer.next_number(), Hash::sha256(&bytes));
         let answer = Answer { number, hash, outcome: Outcome::Accepted, reason: String::new(), detail: String::new(), leaf: None };
         let signed = sign_answers(&stage.peer.parties(), &[answer], &stage.peer);
-        let messages = vec![pb::NumberedMessage { number, message: bytes }];
+        let messages = vec![pb::NumberedMessage { number, message: bytes, traceparent: String::new() }];
         Attempt::Batch(pb::Batch { messages, key_id: signed.key_id, signature: signed.signature })
     }
 }

@@ -15,7 +15,7 @@ fn happen(desk: &Desk, count: u64) {
     for _ in 0..count {
         let seq = events.last().map_or(1, |row| row.seq + 1);
         let event = NewEvent { kind: "case.opened".to_owned(), resource: "cases/x".to_owned(), state: "lead".to_owned() };
-        events.push(EventRow { seq, event, at: Timestamp::UNIX_EPOCH });
+        events.push(EventRow { seq, event, at: Timestamp::UNIX_EPOCH, trace: None });
     }
     let highest = events.last().map_or(0, |row| row.seq);
     drop(events);
