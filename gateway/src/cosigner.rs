@@ -54,7 +54,12 @@ pub enum Alarm {
     /// New offers under a covenant are stopped, as its clause says.
     OffersHeld,
     /// A peer's clock is off.
-    Skew(OrgId),
+    Skew {
+        /// Whose.
+        peer: OrgId,
+        /// By how many seconds; below zero it is behind ours.
+        seconds: i64,
+    },
     /// A peer holds a head of ours that the one we signed does not extend.
     Contradicted(OrgId),
 }
@@ -101,6 +106,8 @@ struct State {
     asked: bool,
     /// Alarms that stand.
     standing: BTreeSet<Alarm>,
+    /// Peers whose clock is off, by however much: told once until it is right again.
+    skewed: BTreeSet<OrgId>,
     /// How late it was at the last look.
     late: SignedDuration,
 }
@@ -286,10 +293,18 @@ impl Cosigner {
             return None;
         };
         let at = i64::try_from(time).ok().and_then(|time| Timestamp::from_second(time).ok())?;
-        let off = at.duration_until(self.ports.source.now()).abs() > SKEW;
-        self.stand(Alarm::Skew(org.clone()), off, None).await;
+        self.compare_clocks(org, self.ports.source.now().duration_until(at)).await;
         self.with(|state| state.sizes.insert(org.clone(), newest.checkpoint.size));
         note.signatures.into_iter().find(|line| line.name == vkey.name() && line.key_id == vkey.key_id())
+    }
+
+    /// Tells once how far a peer's clock is off. It refuses nothing: no rule of safety uses a clock, and ours may be the wrong one.
+    async fn compare_clocks(&self, org: &OrgId, ahead: SignedDuration) {
+        let off = ahead.abs() > SKEW;
+        let changed = self.with(|state| if off { state.skewed.insert(org.clone()) } else { state.skewed.remove(org) });
+        if changed && off {
+            self.ports.alarmed.alarm(Alarm::Skew { peer: org.clone(), seconds: ahead.as_secs() }).await;
+        }
     }
 
     async fn keep(&self, version: u64, newest: &Signed, lines: Vec<SignatureLine>) -> Result<(), StoreError> {

@@ -40,8 +40,8 @@ use anchor::Anchor;
 pub use fault::{LedgerError, LedgerFault};
 use grow::Tree;
 
-/// Shortest time between two checkpoints.
-pub const PACE: Duration = Duration::from_secs(1);
+/// Shortest time between two checkpoints: with the signing itself an entry is covered within a second of its commit.
+pub const PACE: Duration = Duration::from_millis(800);
 /// Longest time between two attempts while the store does not answer.
 pub const SLOWEST: Duration = Duration::from_secs(60);
 

@@ -9,5 +9,7 @@ mod kit;
 mod late;
 #[path = "proof/pairs.rs"]
 mod pairs;
+#[path = "proof/scale.rs"]
+mod scale;
 #[path = "proof/thief.rs"]
 mod thief;

@@ -5,6 +5,8 @@
 
 #[path = "region/checked.rs"]
 mod checked;
+#[path = "region/faults.rs"]
+mod faults;
 #[path = "region/kit.rs"]
 mod kit;
 #[path = "region/lost_key.rs"]

@@ -33,14 +33,15 @@ impl Alarmed for Desk {
         Box::pin(async move {
             let told = self.again_and_again(|| async {
                 let mut draft = Draft::new(self);
-                let (kind, about) = match &alarm {
-                    Alarm::Late => ("log.cosigning-late", None),
-                    Alarm::Restored => ("log.cosigned", None),
-                    Alarm::OffersHeld => ("log.offers-held", None),
-                    Alarm::Skew(peer) => ("peer.clock-skew", Some(peer)),
-                    Alarm::Contradicted(peer) => ("log.contradicted", Some(peer)),
+                let log = || "log".to_owned();
+                let (kind, about, state) = match &alarm {
+                    Alarm::Late => ("log.cosigning-late", log(), "alarm".to_owned()),
+                    Alarm::Restored => ("log.cosigned", log(), "alarm".to_owned()),
+                    Alarm::OffersHeld => ("log.offers-held", log(), "alarm".to_owned()),
+                    Alarm::Skew { peer, seconds } => ("peer.clock-skew", format!("peers/{peer}"), skew_words(*seconds)),
+                    Alarm::Contradicted(peer) => ("log.contradicted", format!("peers/{peer}"), "alarm".to_owned()),
                 };
-                draft.event(kind, about.map_or_else(|| "log".to_owned(), |peer| format!("peers/{peer}")), "alarm");
+                draft.event(kind, about, &state);
                 draft.commit().await.map(drop)
             });
             tracing::error!(?alarm, "cosigning");
@@ -49,6 +50,11 @@ impl Alarmed for Desk {
             }
         })
     }
+}
+
+/// How far a peer's clock is off, as its event says it.
+fn skew_words(seconds: i64) -> String {
+    format!("{} s {}", seconds.unsigned_abs(), if seconds < 0 { "behind" } else { "ahead" })
 }
 
 impl Desk {

@@ -150,6 +150,10 @@ impl Clock {
         let mut now = self.0.lock().unwrap();
         *now = now.checked_add(time).unwrap();
     }
+
+    pub(crate) fn set(&self, now: Timestamp) {
+        *self.0.lock().unwrap() = now;
+    }
 }
 
 /// A small generator of numbers that follow from a seed (splitmix64).
@@ -211,7 +215,7 @@ pub(crate) struct Gateway {
     pub(crate) agreements: Arc<Agreements>,
     vault: Arc<Vault>,
     watched: Arc<Watched>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     folder: Arc<tempfile::TempDir>,
     restarts: u64,
 }
@@ -531,10 +535,19 @@ pub(crate) struct Region {
 impl Region {
     /// These organisations, with stores in memory.
     pub(crate) fn new(orgs: &[&str]) -> Self {
+        Self::in_memory(orgs, Clock::clone)
+    }
+
+    /// The same, each with a clock of its own.
+    pub(crate) fn apart(orgs: &[&str]) -> Self {
+        Self::in_memory(orgs, |clock| Clock(Arc::new(Mutex::new(clock.now()))))
+    }
+
+    fn in_memory(orgs: &[&str], clock_of: fn(&Clock) -> Clock) -> Self {
         let clock = Clock(Arc::new(Mutex::new(NIGHT.parse().unwrap())));
         let make = |me: &&str| {
             let store = memory::new();
-            let gateway = Gateway::over(org(me), Arc::clone(&store) as Arc<dyn Store>, Some(store), clock.clone(), folder());
+            let gateway = Gateway::over(org(me), Arc::clone(&store) as Arc<dyn Store>, Some(store), clock_of(&clock), folder());
             (org(me), gateway)
         };
         Self { clock: clock.clone(), gateways: orgs.iter().map(make).collect(), cut: Mutex::default() }

@@ -96,19 +96,19 @@ async fn weather(region: &Region, dice: &mut Dice, sent: &mut Vec<Letter>) {
     }
 }
 
-fn fine(verdict: &Verdict, letter: &Letter) {
+pub(crate) fn fine(verdict: &Verdict, letter: &Letter) {
     assert!(!matches!(verdict, Verdict::Refused(_)), "{} was refused: {verdict:?}", letter.kind());
 }
 
 /// One night: a question declined and answered, a handover; people act when they see something.
-struct Night {
-    case: CaseId,
+pub(crate) struct Night {
+    pub(crate) case: CaseId,
     asked: ConsultationId,
     offer: OfferId,
 }
 
 impl Night {
-    async fn begin(region: &Region) -> Self {
+    pub(crate) async fn begin(region: &Region) -> Self {
         let sez = region.at(SEZ);
         let case = sez.open(dossier()).await.id;
         let asked = sez.ask(question(case)).await.unwrap().id;
@@ -117,7 +117,7 @@ impl Night {
     }
 
     /// People do what can be done; true when nothing is left.
-    async fn people(&self, region: &Region, dice: &mut Dice) -> bool {
+    pub(crate) async fn people(&self, region: &Region, dice: &mut Dice) -> bool {
         let stands = async |at: &str| {
             let read = schakel_domain::command::Read::Consultation { id: self.asked, full: false };
             region.at(at).read(read).await.ok().map(|answer| consultation(answer).state)
@@ -144,7 +144,7 @@ impl Night {
     }
 
     /// How it ended, and how often each thing took effect.
-    async fn end(&self, region: &Region) -> String {
+    pub(crate) async fn end(&self, region: &Region) -> String {
         let mut end = String::new();
         for gateway in region.all() {
             let standing = gateway.record(self.case).await.map(|record| record.custody.role);
@@ -170,7 +170,8 @@ impl Night {
     }
 }
 
-const NIGHT: [&str; 4] = [SEZ, PRO_PERSONA, GGNET, PACTUM];
+/// Who takes part in a night.
+pub(crate) const NIGHT: [&str; 4] = [SEZ, PRO_PERSONA, GGNET, PACTUM];
 
 async fn night(region: Region, seed: u64) -> String {
     let (mut dice, mut sent, mut watch) = (Dice::new(seed), Vec::new(), Watch::default());

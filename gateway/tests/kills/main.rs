@@ -1,4 +1,5 @@
-//! What gateways in processes of their own survive: T1 here, a full disk (T32) in `full`.
+//! What gateways in processes of their own survive: T1 here, a full disk (T32) in `full`, wrong clocks (T37) in `clocks`, and standing still
+//! (T34) in `stopped`.
 //!
 //! T1: two gateways in processes of their own under a load of handovers, killed (SIGKILL) at random points, alternating.
 //!
@@ -7,10 +8,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod clocks;
 mod full;
 mod node;
 #[path = "../kit/small_disk.rs"]
 mod small_disk;
+mod stopped;
 mod work;
 
 use std::sync::Arc;

@@ -12,14 +12,17 @@ use schakel::demo::gateways::Place;
 use schakel::demo::scenario::Scenario;
 use schakel::demo::world::{Home, World};
 use schakel::store::postgres::PostgresOptions;
-use schakel::store::{Store, postgres, sqlite};
+use schakel::store::{MAX_ROWS, Store, postgres, sqlite};
 use schakel_domain::audit::note::Vkey;
+use schakel_domain::covenant::Document;
 use sqlx::{Connection, Executor};
 
 /// A gateway that can be killed and started again.
 pub(crate) struct Node {
     pub(crate) home: Home,
     pub(crate) ca: PathBuf,
+    /// Set for the process at its next start.
+    pub(crate) environment: Vec<(&'static str, String)>,
     store: Stored,
     child: Option<Child>,
 }
@@ -61,7 +64,18 @@ impl Database {
 
 /// The Gelderland world with two of its gateways running: youth protection, and the first provider of Ambulante Spoedhulp.
 pub(crate) async fn region(dir: &Path, database: &Database) -> (Node, Node) {
-    let scenario = Scenario::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/scenarios/gelderland.toml")).unwrap();
+    region_since(dir, database, jiff::Timestamp::now(), |_| {}).await
+}
+
+/// The same with documents and certificates made at this moment, and under a changed covenant.
+pub(crate) async fn region_since(
+    dir: &Path,
+    database: &Database,
+    made: jiff::Timestamp,
+    change: impl FnOnce(&mut Document),
+) -> (Node, Node) {
+    let mut scenario = Scenario::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/scenarios/gelderland.toml")).unwrap();
+    change(&mut scenario.covenant);
     let mut ports = Vec::new();
     for _ in &scenario.organizations {
         // The line of a place is not used: both gateways are reached directly.
@@ -69,12 +83,12 @@ pub(crate) async fn region(dir: &Path, database: &Database) -> (Node, Node) {
         place.ports.line = place.ports.federation;
         ports.push(place.ports);
     }
-    let world = World::make(dir, &scenario, &ports, jiff::Timestamp::now()).unwrap();
+    let world = World::make(dir, &scenario, &ports, made).unwrap();
     let mut nodes = Vec::new();
     for id in ["kvk:90000101", "kvk:90000105"] {
         let home = world.homes.iter().find(|home| home.id == id).unwrap().clone();
         let store = database.configure(&home).await;
-        let mut node = Node { home, ca: world.ca.clone(), store, child: None };
+        let mut node = Node { home, ca: world.ca.clone(), environment: Vec::new(), store, child: None };
         node.start();
         nodes.push(node);
     }
@@ -99,6 +113,7 @@ impl Node {
     pub(crate) fn start_as(&mut self, words: &[String]) -> bool {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+        command.envs(self.environment.iter().cloned());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
         let opened = lines.any(|line| line.unwrap().contains("open:"));
@@ -114,10 +129,16 @@ impl Node {
         }
     }
 
+    /// Sends its process a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let told = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        assert!(told.success());
+    }
+
     /// SIGTERM, and it ends by itself within a limit that only catches a hang.
     pub(crate) fn stop(&mut self, limit: Duration) {
-        let told = Command::new("kill").arg(self.child.as_ref().unwrap().id().to_string()).status().unwrap();
-        assert!(told.success());
+        self.signal("TERM");
         let since = Instant::now();
         while self.ended().is_none() {
             assert!(since.elapsed() < limit, "the gateway of {} does not stop", self.home.id);
@@ -138,6 +159,21 @@ impl Node {
             Stored::File(path) => sqlite::open_read_only(path).await.unwrap(),
             Stored::Url(url) => postgres::open(url, PostgresOptions::default()).await.unwrap(),
         }
+    }
+
+    /// Every event it stored until now, also while it runs: kind and resource.
+    pub(crate) async fn events(&self) -> Vec<(String, String)> {
+        let Stored::File(path) = &self.store else { panic!("only SQLite is read while a gateway runs") };
+        let store = sqlite::open_read_only(path).await.unwrap();
+        let (mut events, mut after) = (Vec::new(), 0);
+        loop {
+            let page = store.events(after, MAX_ROWS).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            events.extend(page.into_iter().map(|row| (row.event.kind, row.event.resource)));
+        }
+        store.close().await;
+        events
     }
 
     /// The newest signed checkpoint of its log, and the log's public key.

@@ -1,6 +1,6 @@
 //! The load, and what must hold afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -177,6 +177,11 @@ impl Worker {
     }
 
     pub(crate) async fn offer(&self, case: &str) -> String {
+        self.offer_within(case, "spoed").await
+    }
+
+    /// Offers a case with this urgency.
+    pub(crate) async fn offer_within(&self, case: &str, urgency: &str) -> String {
         let request_id = Uuid::now_v7().to_string();
         let read = care::GetCaseRequest { name: case.to_owned(), ..Default::default() };
         let etag = until(|| async {
@@ -190,7 +195,7 @@ impl Worker {
             actor: Some(self.giver.wire()),
             receiver: self.receiver.clone(),
             service: "ambulante-spoedhulp".to_owned(),
-            urgency: "spoed".to_owned(),
+            urgency: urgency.to_owned(),
             ..Default::default()
         };
         self.ledger.asks(&self.sender, "offer-handover", &request.request_id);
@@ -203,7 +208,7 @@ impl Worker {
         name
     }
 
-    async fn accept(&self, name: &str) {
+    pub(crate) async fn accept(&self, name: &str) {
         let request = self.acceptance(name, self.arrived(name).await);
         self.ledger.asks(&self.receiver, "accept-handover", &request.request_id);
         until(|| async { self.taking.handovers().accept_handover(by(&self.taker, request.clone())).await.map(Some) }).await;
@@ -289,12 +294,36 @@ pub(crate) async fn check(nodes: &[Node; 2], handovers: &[String], told: Vec<Ope
 
 /// The history of both holds, logs and what clients were told included, and has so many handovers.
 pub(crate) async fn judged(nodes: &[Node; 2], handovers: usize, told: Vec<Operation>) {
+    holds(&history(nodes, told).await, handovers);
+}
+
+/// The same where the clocks of the two cannot be compared. A case that is handed over once has one order: each step is caused by the one
+/// before it.
+pub(crate) async fn judged_by_cause(nodes: &[Node; 2], handovers: usize, told: Vec<Operation>) {
+    const STEPS: [&str; 4] = ["case.opened", "handover.transferring", "case.lead", "handover.completed"];
+    let mut history = history(nodes, told).await;
+    let mut order = BTreeMap::new();
+    for side in &history.sides {
+        for row in &side.events {
+            let step = STEPS.iter().position(|kind| *kind == row.event.kind);
+            order.extend(step.map(|step| ((side.org.clone(), row.seq), step as u64)));
+        }
+    }
+    history.order = Some(order);
+    holds(&history, handovers);
+}
+
+async fn history(nodes: &[Node; 2], told: Vec<Operation>) -> History {
     let mut subjects = Vec::new();
     for node in nodes {
         let store = node.open_store().await;
         subjects.push(Subject { org: node.home.id.parse().unwrap(), store, checkpoint: Some(node.checkpoint()) });
     }
-    let findings = checker::check(&History::read_with(subjects, told).await.unwrap());
+    History::read_with(subjects, told).await.unwrap()
+}
+
+fn holds(history: &History, handovers: usize) {
+    let findings = checker::check(history);
     let violations: Vec<String> = findings.violations.iter().map(ToString::to_string).collect();
     assert_eq!(violations, Vec::<String>::new());
     assert_eq!(findings.handovers, handovers as u64);

@@ -208,7 +208,7 @@ async fn a_peer_whose_clock_is_off_by_more_than_two_minutes_is_named_once() {
 
     let mut alarms = scene.alarms();
     alarms.sort();
-    let mut expected: Vec<_> = scene.peers.iter().cloned().map(Alarm::Skew).collect();
+    let mut expected: Vec<_> = scene.peers.iter().cloned().map(|peer| Alarm::Skew { peer, seconds: 121 }).collect();
     expected.sort();
     assert_eq!((alarms, scene.may_offer()), (expected, Ok(())));
 }

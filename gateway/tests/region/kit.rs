@@ -4,9 +4,11 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
 use schakel::assembly::{self, Listeners, Running, StartError};
 use schakel::config::Config;
 use schakel::courier::PeerStatus;
@@ -14,6 +16,7 @@ use schakel::demo::client::{Client, Person, by};
 use schakel::demo::line::Line;
 use schakel::demo::scenario::Scenario;
 use schakel::demo::world::{Home, Ports, World};
+use schakel::desk::Source;
 use schakel::source::SystemSource;
 use schakel_domain::covenant::Document;
 use schakel_domain::person::PersonId;
@@ -22,12 +25,16 @@ use schakel_proto::r#type::v1 as words;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
+use uuid::Uuid;
 
 /// Long enough for a busy machine; a test that needs it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Within this time a gateway has stopped: less than a service manager waits.
 const STOP: Duration = Duration::from_secs(20);
+
+/// Certificates, records and tokens are so old: a clock that is a little behind accepts them.
+const AGE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Running gateways that share a covenant and nothing else.
 pub(crate) struct Region {
@@ -45,7 +52,37 @@ pub(crate) struct Gateway {
     pub(crate) running: Running,
     /// The certificates of the CAs that every gateway here trusts.
     pub(crate) ca: PathBuf,
+    /// Its clock.
+    pub(crate) clock: Arc<Shifted>,
     socket: PathBuf,
+}
+
+/// The machine's clock and chance, and how far this clock is off.
+#[derive(Debug, Default)]
+pub(crate) struct Shifted {
+    machine: SystemSource,
+    ahead_ms: AtomicI64,
+}
+
+impl Shifted {
+    /// So much time passes at once.
+    pub(crate) fn pass(&self, time: SignedDuration) {
+        self.ahead_ms.fetch_add(time.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Source for Shifted {
+    fn now(&self) -> Timestamp {
+        self.machine.now() + SignedDuration::from_millis(self.ahead_ms.load(Ordering::SeqCst))
+    }
+
+    fn uuid(&self, now: Timestamp) -> Uuid {
+        self.machine.uuid(now)
+    }
+
+    fn salt(&self) -> [u8; 32] {
+        self.machine.salt()
+    }
 }
 
 /// What a run of the program left behind.
@@ -65,11 +102,20 @@ impl Run {
 impl Region {
     /// Starts the gateways of these organisations, by their names in the Gelderland story. The other parties signed, and are never there.
     pub(crate) async fn of(keys: &[&str]) -> Self {
-        Self::of_world(keys, |_| ()).await
+        Self::of_both(keys, |_| {}, |_| {}).await
     }
 
     /// The same, with something changed in their files before they start.
     pub(crate) async fn of_world(keys: &[&str], change: impl FnOnce(&World)) -> Self {
+        Self::of_both(keys, |_| {}, change).await
+    }
+
+    /// The same under a changed covenant.
+    pub(crate) async fn under(keys: &[&str], agree: impl FnOnce(&mut Document)) -> Self {
+        Self::of_both(keys, agree, |_| {}).await
+    }
+
+    async fn of_both(keys: &[&str], agree: impl FnOnce(&mut Document), change: impl FnOnce(&World)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut scenario = Scenario::gelderland().unwrap();
         scenario.organizations.retain(|organization| keys.contains(&organization.key.to_string().as_str()));
@@ -78,6 +124,7 @@ impl Region {
         // The covenant itself, without what the story changes in its copy.
         let covenant = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/covenants/gelderland.toml");
         scenario.covenant = Document::from_toml(&std::fs::read_to_string(covenant).unwrap()).unwrap();
+        agree(&mut scenario.covenant);
 
         let (mut ports, mut sockets, mut lines) = (Vec::new(), Vec::new(), Vec::new());
         for _ in keys {
@@ -86,7 +133,7 @@ impl Region {
             sockets.push(bound);
             lines.push(line);
         }
-        let world = World::make(&folder.path().canonicalize().unwrap(), &scenario, &ports, jiff::Timestamp::now()).unwrap();
+        let world = World::make(&folder.path().canonicalize().unwrap(), &scenario, &ports, Timestamp::now() - AGE).unwrap();
         change(&world);
         let mut gateways = Vec::new();
         for ((home, listeners), line) in world.homes.iter().zip(sockets).zip(lines) {
@@ -141,9 +188,10 @@ async fn place() -> (Ports, Listeners, Line) {
 impl Gateway {
     async fn start(home: Home, ca: &Path, listeners: Listeners, line: Line, person: Person) -> Self {
         let (config, socket) = config(&home);
-        let running = assembly::start(config, listeners, Arc::new(SystemSource::default())).await.unwrap();
+        let clock = Arc::new(Shifted::default());
+        let running = assembly::start(config, listeners, Arc::clone(&clock) as Arc<dyn Source>).await.unwrap();
         let client = Client::new(&home, ca).unwrap();
-        Self { home, line, client, person, running, ca: ca.to_owned(), socket }
+        Self { home, line, client, person, running, clock, ca: ca.to_owned(), socket }
     }
 
     /// Its own systems and staff meet its doors with the certificate they show now.
@@ -153,8 +201,9 @@ impl Gateway {
 
     /// Stops it, changes something in its data, and starts it again.
     pub(crate) async fn again(self, change: impl FnOnce(&Path)) -> Self {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Source>;
         let start = |home: &Home| -> BoxFuture<'static, Result<Running, StartError>> {
-            Box::pin(assembly::start(config(home).0, Listeners::default(), Arc::new(SystemSource::default())))
+            Box::pin(assembly::start(config(home).0, Listeners::default(), clock))
         };
         self.again_with(change, start).await
     }
@@ -238,6 +287,11 @@ impl Gateway {
 
     /// Opens a case of an invented young person in Arnhem.
     pub(crate) async fn open_case(&self) -> care::Case {
+        self.try_open_case().await.unwrap()
+    }
+
+    /// One try to.
+    pub(crate) async fn try_open_case(&self) -> Result<care::Case, tonic::Status> {
         let identity = words::Identity {
             given_names: Some("Noor".to_owned()),
             family_name: Some("Testpersoon".to_owned()),
@@ -252,18 +306,23 @@ impl Gateway {
             ..Default::default()
         };
         let create = care::CreateCaseRequest { dossier: Some(dossier), request_id: request_id(), actor: Some(self.person.wire()) };
-        self.client.cases().create_case(by(&self.person, create)).await.unwrap().into_inner().case.unwrap()
+        Ok(self.client.cases().create_case(by(&self.person, create)).await?.into_inner().case.unwrap())
     }
 
     /// Offers a case to another organisation of the GGZ.
     pub(crate) async fn offer(&self, case: &care::Case, to: &Gateway) -> Result<care::Handover, tonic::Status> {
+        self.offer_for(case, to, "ggz-crisis").await
+    }
+
+    /// Offers a case to another organisation, for this service of its.
+    pub(crate) async fn offer_for(&self, case: &care::Case, to: &Gateway, service: &str) -> Result<care::Handover, tonic::Status> {
         let create = care::CreateHandoverRequest {
             parent: case.name.clone(),
             etag: case.etag.clone(),
             request_id: request_id(),
             actor: Some(self.person.wire()),
             receiver: to.home.id.clone(),
-            service: "ggz-crisis".to_owned(),
+            service: service.to_owned(),
             urgency: "spoed".to_owned(),
             ..Default::default()
         };
@@ -280,6 +339,11 @@ impl Gateway {
 
     /// Reads an offer, repeats its key point and accepts it.
     pub(crate) async fn accept(&self, handover: &str) {
+        self.try_accept(handover).await.unwrap();
+    }
+
+    /// One try to.
+    pub(crate) async fn try_accept(&self, handover: &str) -> Result<(), tonic::Status> {
         let offered = self.until("the offer", async || self.read_handover(handover).await).await;
         let accept = care::AcceptHandoverRequest {
             name: offered.name,
@@ -290,7 +354,7 @@ impl Gateway {
             read_back: vec![words::ReadBack { point: 1, words: "er blijft iemand bij haar".to_owned() }],
             ..Default::default()
         };
-        self.client.handovers().accept_handover(by(&self.person, accept)).await.unwrap();
+        self.client.handovers().accept_handover(by(&self.person, accept)).await.map(drop)
     }
 
     /// The program at the care door, with this token.
@@ -334,7 +398,7 @@ pub(crate) fn config(home: &Home) -> (Config, PathBuf) {
 
 /// The caller's own key of one request.
 pub(crate) fn request_id() -> String {
-    uuid::Uuid::now_v7().to_string()
+    Uuid::now_v7().to_string()
 }
 
 /// The program, to its end; it ends with the test at the latest.
