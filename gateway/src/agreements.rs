@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use schakel_domain::audit::note::Vkey;
+use schakel_domain::covenant::document::Deadlines;
 use schakel_domain::covenant::{Act, Book, CovenantId, CovenantRef, Decision, Document, Grant, Question, ServiceId};
 use schakel_domain::id::OrgId;
 use schakel_domain::party_record::{RecordBook, RecordStanding};
@@ -177,6 +178,14 @@ impl Agreements {
         if **self.offers_held.load() != covenants {
             self.offers_held.store(Arc::new(covenants));
         }
+    }
+
+    /// When alarms sound under this covenant version; none when it is not held, or broken.
+    #[must_use]
+    pub fn deadlines(&self, covenant: &CovenantRef) -> Option<Deadlines> {
+        let held = self.held();
+        let version = held.book.as_ref()?.get(&covenant.id, covenant.version)?;
+        Some(version.signed()?.document.deadlines.clone())
     }
 
     /// What every covenant in force says about cosigning, with the other parties that have a cosigning key.

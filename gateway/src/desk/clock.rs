@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use jiff::{SignedDuration, Timestamp};
 use schakel_domain::caller::{Caller, Role};
+use schakel_domain::covenant::CovenantRef;
 use schakel_domain::id::{ConsultationId, OfferId, OrgId};
 use schakel_domain::refusal::Refusal;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,10 @@ use super::draft::{Draft, Stop};
 use super::record::{Asking, CaseRecord, ConsultationRecord, Doc, HandoverRecord};
 use crate::store::{MAX_ROWS, Timer};
 
-/// A transfer without receipt raises an alarm after this long, and again every [`ALARM_AGAIN`].
-pub(super) const TRANSFER_ALARM: SignedDuration = SignedDuration::from_secs(60);
+/// A transfer without receipt raises an alarm after this long when the covenant it was made under is held no more.
+const TRANSFER_ALARM: SignedDuration = SignedDuration::from_secs(60);
+/// A yes that is neither confirmed nor released raises an alarm after this long when its covenant is held no more.
+const BID_ALARM: SignedDuration = SignedDuration::from_secs(30);
 /// Time between repeated alarms.
 const ALARM_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// How often an alarm is repeated before people are expected to have acted: a day of alarms.
@@ -75,6 +78,16 @@ pub enum Action {
         /// The consultation.
         consultation: ConsultationId,
     },
+}
+
+/// How long a transfer may be without its receipt before somebody is told to call, and an acceptance without its transfer.
+pub(super) fn transfer_alarm(desk: &Desk, under: &CovenantRef) -> SignedDuration {
+    desk.parts.agreements.deadlines(under).map_or(TRANSFER_ALARM, |deadlines| deadlines.transfer_receipt.duration())
+}
+
+/// How long a yes may be without its confirmation before whoever said it is told to call.
+pub(super) fn bid_alarm(desk: &Desk, under: &CovenantRef) -> SignedDuration {
+    desk.parts.agreements.deadlines(under).map_or(BID_ALARM, |deadlines| deadlines.bid_confirmation.duration())
 }
 
 /// Timer of an offer's answer.

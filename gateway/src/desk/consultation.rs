@@ -13,15 +13,12 @@ use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Reason, Refusal, Stage};
 
 use super::case::unchanged;
-use super::clock::{Action, bid_timer, candidate_timer, deadline_timer};
+use super::clock::{Action, bid_alarm, bid_timer, candidate_timer, deadline_timer};
 use super::draft::{Draft, Envelope, Letter, Stop, internal};
 use super::record::{Asking, CandidateRecord, CaseRecord, ConsultationRecord, Doc, FactTimes};
 use super::trace::{By, Party, Rule};
 use super::{Desk, views};
 use crate::store::Kind;
-
-/// A bid that is neither confirmed nor released after this long: call the requester.
-const CONFIRM_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 
 impl Desk {
     pub(super) async fn consultation_act(&self, caller: &Caller, write: &Write<CareAct>, draft: &mut Draft<'_>) -> Result<String, Stop> {
@@ -35,7 +32,7 @@ impl Desk {
                 doc.sealed.notes.insert(self.parts.me.clone(), note.clone());
                 draft.timer(
                     bid_timer(consultation.id),
-                    draft.now + CONFIRM_WITHIN,
+                    draft.now + bid_alarm(self, &doc.clear.ground.covenant),
                     &Action::BidUnconfirmed { consultation: consultation.id },
                 );
                 draft.commit.from_reserve = true;

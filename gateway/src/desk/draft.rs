@@ -84,7 +84,7 @@ const LARGE: usize = MAX_COMMIT_BYTES / 4;
 /// A command in the making.
 #[derive(Debug)]
 pub(super) struct Draft<'d> {
-    desk: &'d Desk,
+    pub(super) desk: &'d Desk,
     /// The moment of the decision.
     pub now: Timestamp,
     /// What will be committed.

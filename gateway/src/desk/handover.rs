@@ -15,7 +15,7 @@ use schakel_domain::person::Actor;
 use schakel_domain::refusal::{Lang, Reason, Refusal, Stage};
 
 use super::case::{not_lead, unchanged};
-use super::clock::{Action, respond_timer, token_timer, transfer_timer};
+use super::clock::{Action, respond_timer, token_timer, transfer_alarm, transfer_timer};
 use super::draft::{Draft, Envelope, Stop, internal};
 use super::read::handover_name;
 use super::record::{CallNote, CaseNote, CaseRecord, ConsultationRecord, Doc, FactTimes, Ground, HandoverRecord, HandoverSealed, Side};
@@ -310,7 +310,8 @@ fn record_fact(draft: &mut Draft<'_>, case: &mut Doc<CaseRecord>, doc: &mut Doc<
             record.facts.accepted.get_or_insert(now);
             record.facts.transferred = Some(now);
             draft.clear_timer(respond_timer(offer));
-            draft.timer(transfer_timer(offer), now + super::clock::TRANSFER_ALARM, &Action::TransferUnconfirmed { offer, again: 0 });
+            let within = transfer_alarm(draft.desk, &record.ground.covenant);
+            draft.timer(transfer_timer(offer), now + within, &Action::TransferUnconfirmed { offer, again: 0 });
             draft.event("handover.transferring", name, "transferring");
             case.clear.touch(now);
         }
@@ -357,7 +358,8 @@ fn pledged(draft: &mut Draft<'_>, record: &mut HandoverRecord) {
     record.facts.accepted = Some(draft.now);
     draft.clear_timer(respond_timer(record.offer));
     let alarm = Action::TransferAwaited { offer: record.offer, again: 0 };
-    draft.timer(token_timer(record.offer), draft.now + super::clock::TRANSFER_ALARM, &alarm);
+    let within = transfer_alarm(draft.desk, &record.ground.covenant);
+    draft.timer(token_timer(record.offer), draft.now + within, &alarm);
 }
 
 /// How an own offer ended, in the word of events and states.

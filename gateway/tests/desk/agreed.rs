@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
 use jiff::civil::date;
 use schakel::agreements::Held;
 use schakel::desk::Verdict;
@@ -375,4 +376,34 @@ async fn what_may_travel_to_one_may_be_asked_of_the_next_without_more() {
         assert_eq!((seen.whereabouts.reveal().as_str(), seen.identity.address), ("KanarieVerblijf", None), "{side}");
         assert_ne!(view.state, ConsultationState::Released);
     }
+}
+
+#[tokio::test]
+async fn the_covenant_says_how_long_a_transfer_goes_without_receipt_and_a_yes_without_confirmation() {
+    let region = Region::new(&[SEZ, PACTUM, PRO_PERSONA]);
+    region.agree(|document| {
+        document.deadlines.transfer_receipt = "10m".parse().unwrap();
+        document.deadlines.bid_confirmation = "5m".parse().unwrap();
+    });
+    let (case, offer) = offered(&region).await;
+    let asked = region.at(SEZ).ask(question(case)).await.unwrap().id;
+    region.settle_well().await;
+    let alarms = async |at: &str, alarm: &str| region.at(at).events().await.iter().filter(|kind| *kind == alarm).count();
+    let heard = async || [alarms(SEZ, "handover.unconfirmed").await, alarms(PRO_PERSONA, "consultation.unconfirmed").await];
+
+    region.cut(SEZ, PRO_PERSONA);
+    region.at(PRO_PERSONA).bid(asked).await.unwrap();
+    region.at(PACTUM).accept(offer).await.unwrap();
+    let accept = region.waiting().await.into_iter().find(|letter| letter.from == org(PACTUM)).unwrap();
+    region.carry(&accept).await;
+    region.cut(SEZ, PACTUM);
+
+    region.pass(SignedDuration::from_secs(299)).await;
+    assert_eq!(heard().await, [0, 0]);
+    region.pass(SignedDuration::from_secs(1)).await;
+    assert_eq!(heard().await, [0, 1]);
+    region.pass(SignedDuration::from_secs(299)).await;
+    assert_eq!(heard().await, [0, 1]);
+    region.pass(SignedDuration::from_secs(1)).await;
+    assert_eq!(heard().await, [1, 1]);
 }

@@ -124,17 +124,19 @@ fn held(of: &OrgId) -> Held {
     static HELD: LazyLock<Mutex<BTreeMap<OrgId, Held>>> = LazyLock::new(Mutex::default);
     static SIGNED: LazyLock<SignedCovenant> = LazyLock::new(|| signed(document()));
     let mut all = HELD.lock().unwrap();
-    let make = || {
-        let mut book = Book::new(of.clone(), vec![root(of).public()]);
-        book.install(SIGNED.clone()).unwrap();
-        let mut records = RecordBook::new();
-        for party in document().parties {
-            let signed = record(&party.id, 1, "2027-06-01T00:00:00Z").sign(&root(&party.id)).unwrap();
-            records.accept(signed, &party.id, &root(&party.id).public(), NIGHT.parse().unwrap()).unwrap();
-        }
-        Held { book: Some(book), records, ..Held::default() }
-    };
-    all.entry(of.clone()).or_insert_with(make).clone()
+    all.entry(of.clone()).or_insert_with(|| holding(of, SIGNED.clone())).clone()
+}
+
+/// What it holds when this covenant is the one in force.
+fn holding(of: &OrgId, covenant: SignedCovenant) -> Held {
+    let mut book = Book::new(of.clone(), vec![root(of).public()]);
+    book.install(covenant).unwrap();
+    let mut records = RecordBook::new();
+    for party in document().parties {
+        let signed = record(&party.id, 1, "2027-06-01T00:00:00Z").sign(&root(&party.id)).unwrap();
+        records.accept(signed, &party.id, &root(&party.id).public(), NIGHT.parse().unwrap()).unwrap();
+    }
+    Held { book: Some(book), records, ..Held::default() }
 }
 
 /// A clock moved by hand, and the seed of every id.
@@ -570,6 +572,16 @@ impl Region {
         let clock = Clock(Arc::new(Mutex::new(NIGHT.parse().unwrap())));
         let make = |(me, store)| (org(me), Gateway::over(org(me), store, None, clock.clone(), folder()));
         Self { clock: clock.clone(), gateways: stores.into_iter().map(make).collect(), cut: Mutex::default() }
+    }
+
+    /// The same covenant with something else in it, at every organisation.
+    pub(crate) fn agree(&self, change: impl FnOnce(&mut Document)) {
+        let mut document = document();
+        change(&mut document);
+        let covenant = signed(document);
+        for (me, gateway) in &self.gateways {
+            gateway.desk.agreements().replace(holding(me, covenant.clone()));
+        }
     }
 
     pub(crate) fn at(&self, me: &str) -> &Gateway {
