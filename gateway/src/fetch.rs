@@ -29,6 +29,8 @@ use crate::tls::{self, Clock};
 pub const FETCH_TIME: Duration = Duration::from_secs(10);
 /// Most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
+/// How long one address may take to answer before the next is tried: a name may lead to one that a firewall drops.
+const ADDRESS: Duration = Duration::from_secs(2);
 /// Most bytes of the head of an answer.
 const MAX_HEAD: usize = 16 << 10;
 /// Longest URL, in bytes.
@@ -182,9 +184,10 @@ impl Fetch {
                 last = FetchError::Forbidden { host: self.url.host.clone(), address: address.ip(), kind };
                 continue;
             }
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = failed(format!("{address}: {error}")),
+            match tokio::time::timeout(ADDRESS, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = failed(format!("{address}: {error}")),
+                Err(_) => last = failed(format!("{address}: no answer")),
             }
         }
         Err(last)

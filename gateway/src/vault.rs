@@ -206,16 +206,23 @@ impl Vault {
 
     /// Forgets an unwrapped key, after its row was erased.
     pub fn forget(&self, key: ClientKeyId) {
-        self.cache().keys.remove(&key);
+        let mut cache = self.cache();
+        cache.forgotten += 1;
+        cache.keys.remove(&key);
     }
 
     async fn key(&self, id: ClientKeyId) -> Result<DataKey, VaultError> {
         if let Some(key) = self.cache().get(id) {
             return Ok(key);
         }
+        let forgotten = self.cache().forgotten;
         let row = self.store.client_key(id).await?.ok_or(VaultError::UnknownKey(id))?;
         let key = self.wrap.unwrap(id, &row.wrapped)?;
-        self.cache().put(id, key.clone());
+        let mut cache = self.cache();
+        // A key that was erased while it was read is not kept.
+        if cache.forgotten == forgotten {
+            cache.put(id, key.clone());
+        }
         Ok(key)
     }
 
@@ -230,6 +237,8 @@ impl Vault {
 struct Cache {
     keys: HashMap<ClientKeyId, (DataKey, u64)>,
     uses: u64,
+    /// How many keys were forgotten because they were erased.
+    forgotten: u64,
 }
 
 impl Cache {

@@ -10,11 +10,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// How a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    whole: bool,
+    /// How often it was cut: a cut ends what was open before it, also when the line is whole again before anybody looked.
+    cuts: u64,
+}
+
 /// The line to one gateway. It ends when dropped.
 #[derive(Debug)]
 pub struct Line {
     address: SocketAddr,
-    whole: watch::Sender<bool>,
+    state: watch::Sender<State>,
     task: JoinHandle<()>,
 }
 
@@ -26,9 +34,9 @@ impl Line {
     pub async fn open(target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let (whole, watched) = watch::channel(true);
+        let (state, watched) = watch::channel(State { whole: true, cuts: 0 });
         let task = tokio::spawn(relay(listener, target, watched));
-        Ok(Self { address, whole, task })
+        Ok(Self { address, state, task })
     }
 
     /// Where others call.
@@ -39,12 +47,12 @@ impl Line {
 
     /// Breaks what is open and refuses what comes.
     pub fn cut(&self) {
-        self.whole.send_replace(false);
+        self.state.send_modify(|state| *state = State { whole: false, cuts: state.cuts + 1 });
     }
 
     /// Lets calls through again.
     pub fn restore(&self) {
-        self.whole.send_replace(true);
+        self.state.send_modify(|state| state.whole = true);
     }
 }
 
@@ -54,23 +62,24 @@ impl Drop for Line {
     }
 }
 
-async fn relay(listener: TcpListener, target: SocketAddr, whole: watch::Receiver<bool>) {
+async fn relay(listener: TcpListener, target: SocketAddr, state: watch::Receiver<State>) {
     loop {
         let Ok((caller, _)) = listener.accept().await else { continue };
-        if *whole.borrow() {
-            tokio::spawn(carry(caller, target, whole.clone()));
+        let now = *state.borrow();
+        if now.whole {
+            tokio::spawn(carry(caller, target, state.clone(), now.cuts));
         }
     }
 }
 
-/// Carries one connection until either side or the line ends it.
-async fn carry(mut caller: TcpStream, target: SocketAddr, mut whole: watch::Receiver<bool>) {
+/// Carries one connection until either side or a cut ends it.
+async fn carry(mut caller: TcpStream, target: SocketAddr, mut state: watch::Receiver<State>, cuts: u64) {
     let Ok(mut gateway) = TcpStream::connect(target).await else { return };
     // Small messages go at once; a socket that cannot do so is slower, no less right.
     drop(caller.set_nodelay(true).and_then(|()| gateway.set_nodelay(true)));
     tokio::select! {
         _ended = tokio::io::copy_bidirectional(&mut caller, &mut gateway) => {}
-        _cut = whole.wait_for(|whole| !*whole) => {}
+        _cut = state.wait_for(|state| state.cuts != cuts) => {}
     }
 }
 

@@ -25,6 +25,7 @@ use crate::store::{
     Commit, Committed, Expect, Kind, MAX_COMMIT_BYTES, NewEntry, NewEvent, Outgoing, Record, Store, StoreError, Timer, TimerChange,
 };
 use crate::telemetry::{context, metrics, spans};
+use crate::vault::Vault;
 
 /// Why an attempt did not end in an answer.
 #[derive(Debug)]
@@ -281,10 +282,9 @@ impl<'d> Draft<'d> {
             TimerChange::Clear(_) => None,
         });
         let timer = timer.min();
-        let erased: Vec<ClientKeyId> = self.commit.erase.iter().map(|erase| erase.key).collect();
+        let erased = Erased { vault: &self.desk.parts.vault, keys: self.commit.erase.iter().map(|erase| erase.key).collect() };
         let committed = traced(Arc::clone(&self.desk.parts.store), self.commit).await;
-        // Also when nobody can say whether it was made: a key that still exists is read again.
-        erased.into_iter().for_each(|key| self.desk.parts.vault.forget(key));
+        drop(erased);
         match &committed {
             Ok(committed) => self.desk.signals.committed(committed, wakes, timer),
             Err(StoreError::Unavailable(_)) => self.desk.signals.perhaps_committed(wakes, timer),
@@ -314,4 +314,17 @@ async fn traced(store: Arc<dyn Store>, mut commit: Commit) -> Result<Committed, 
 /// A fault of our own; the text is for the log only.
 pub(super) fn internal(doing: &str) -> Stop {
     Stop::Refused(Refusal::new(Stage::Store, Reason::Internal).because(doing))
+}
+
+/// Keys that a commit erases. They are forgotten when it is over, also when nobody can say whether it was made, or when whoever asked for it
+/// hung up meanwhile: a key that still exists is read again.
+struct Erased<'d> {
+    vault: &'d Vault,
+    keys: Vec<ClientKeyId>,
+}
+
+impl Drop for Erased<'_> {
+    fn drop(&mut self) {
+        self.keys.iter().for_each(|key| self.vault.forget(*key));
+    }
 }

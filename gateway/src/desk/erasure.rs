@@ -51,7 +51,7 @@ pub struct Wishes {
 }
 
 /// A request to erase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Asked {
     at: Timestamp,
     ground: Ground,
@@ -60,6 +60,8 @@ struct Asked {
     login: Option<PersonId>,
     reason: String,
 }
+
+schakel_domain::shows_its_name!(Asked);
 
 /// A peer's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +91,8 @@ impl Wishes {
 struct Parts {
     handovers: Vec<HandoverRecord>,
     consultations: Vec<ConsultationRecord>,
+    /// Questions without a name that were continued by name in this case, so about the same person: their ids, versions and records.
+    continued: BTreeMap<String, (u64, ConsultationRecord)>,
 }
 
 impl Parts {
@@ -204,6 +208,11 @@ impl Desk {
         for peer in links.keys() {
             self.take_back(draft, peer, &doc.id, key).await?;
         }
+        for (id, (_, anonymous)) in &parts.continued {
+            for peer in anonymous.links.keys() {
+                self.take_back(draft, peer, id, key).await?;
+            }
+        }
         self.shred(draft, &doc, &parts, &links, key).await?;
         let left = ErasureRecord {
             case: seen.id,
@@ -302,18 +311,15 @@ impl Desk {
         let records = of_case.into_iter().chain([(Kind::Case, doc.id.clone())]).collect();
         draft.commit.erase.push(Erase { key: doc.clear.key, records, thread: doc.id.clone(), outcomes });
 
-        // The question without a name that was continued by name is about the same person.
-        let continued: BTreeSet<_> = parts.consultations.iter().filter_map(|record| record.continues).collect();
-        for id in continued {
-            let Some(anonymous) = self.parts.store.record(Kind::Consultation, &id.to_string()).await? else { continue };
-            let record: ConsultationRecord = serde_json::from_str(&anonymous.clear).map_err(|_| internal("reading a record"))?;
-            draft.commit.expect.push(Expect { kind: Kind::Consultation, id: anonymous.id.clone(), version: anonymous.version });
-            self.count_on_all(draft, &anonymous.id, &record.links, key).await?;
-            marked.insert(anonymous.id.clone());
-            let (records, outcomes) = (vec![(Kind::Consultation, anonymous.id.clone())], vec![consultation_name(id)]);
-            draft.commit.erase.push(Erase { key: record.key, records, thread: anonymous.id, outcomes });
+        for (id, (version, anonymous)) in &parts.continued {
+            draft.commit.expect.push(Expect { kind: Kind::Consultation, id: id.clone(), version: *version });
+            self.count_on_all(draft, id, &anonymous.links, key).await?;
+            marked.insert(id.clone());
+            let (records, outcomes) = (vec![(Kind::Consultation, id.clone())], vec![consultation_name(anonymous.consultation)]);
+            draft.commit.erase.push(Erase { key: anonymous.key, records, thread: id.clone(), outcomes });
         }
-        for record in parts.consultations.iter().take(MAX_MARKED) {
+        let continued = parts.continued.values().map(|(_, anonymous)| anonymous);
+        for record in parts.consultations.iter().chain(continued).take(MAX_MARKED) {
             // Own systems forget what they were told of it.
             draft.event("consultation.erased", consultation_name(record.consultation), "erased");
         }
@@ -340,7 +346,25 @@ impl Desk {
         let read = handovers.iter().map(|record| serde_json::from_str(&record.clear).map_err(unreadable));
         let handovers = read.collect::<Result<_, _>>()?;
         let read = consultations.iter().map(|record| serde_json::from_str(&record.clear).map_err(unreadable));
-        Ok(Parts { handovers, consultations: read.collect::<Result<_, _>>()? })
+        let consultations = read.collect::<Result<Vec<_>, _>>()?;
+        let continued = self.continued(&consultations).await?;
+        Ok(Parts { handovers, consultations, continued })
+    }
+
+    /// What a question continues is a claim of whoever asked it. Only what can be true is followed: a question without a name, between the
+    /// same two, in the same direction. Anything else has a client key of its own case, and that case decides about it.
+    async fn continued(&self, asked: &[ConsultationRecord]) -> Result<BTreeMap<String, (u64, ConsultationRecord)>, Stop> {
+        let mut found = BTreeMap::new();
+        for named in asked {
+            let Some(id) = named.continues else { continue };
+            let Some(record) = self.parts.store.record(Kind::Consultation, &id.to_string()).await? else { continue };
+            let anonymous: ConsultationRecord = serde_json::from_str(&record.clear).map_err(|_| internal("reading a record"))?;
+            let is_same = anonymous.case.is_none() && anonymous.side == named.side && anonymous.from == named.from;
+            if is_same {
+                found.insert(record.id, (record.version, anonymous));
+            }
+        }
+        Ok(found)
     }
 
     /// What stands in the way, as far as anything does.
@@ -349,7 +373,11 @@ impl Desk {
         Standing {
             case_open: doc.clear.open(),
             handover_open: parts.handovers.iter().any(|record| record.open),
-            consultation_open: parts.consultations.iter().any(|record| record.open),
+            consultation_open: parts
+                .consultations
+                .iter()
+                .chain(parts.continued.values().map(|(_, record)| record))
+                .any(|record| record.open),
             held_until: doc.sealed.erasure.held_until,
             last_change: parts.last_change().map_or(doc.clear.changed, |last| last.max(doc.clear.changed)),
             case_years: self.case_years(),

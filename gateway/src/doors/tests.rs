@@ -93,7 +93,7 @@ async fn every_write_without_actor_request_id_or_etag_is_refused_by_field() {
         assert!(required.iter().all(|field| fields.iter().any(|told| told == field)), "{}: {fields:?}", method.path());
         kit.desk.take_refused();
     }
-    assert_eq!(writes, 2 * 2 + 14 * 3 + 8);
+    assert_eq!(writes, 2 * 2 + 17 * 3 + 8);
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use schakel::desk::Verdict;
 use schakel::store::{Kind, OutboxState, memory};
+use schakel::wire::federation;
 use schakel_domain::command::{Ask, CareAct, Command, PageOf, Read, Seen, Write};
 use schakel_domain::erasure::Ground;
 use schakel_domain::id::{CaseId, OfferId};
+use schakel_domain::message::Body;
 use schakel_domain::refusal::{Reason, Refusal};
 use schakel_domain::view::{Answer, ErasureView, PeerAnswer};
 
@@ -245,4 +247,29 @@ async fn what_still_waits_to_be_sent_is_taken_back_and_its_receiver_counts_on() 
     assert!(region.at(PACTUM).record(case).await.is_none(), "what never came through is nowhere");
     assert_eq!(erasure(region.at(SEZ), case).await.peers.iter().filter(|peer| peer.delivered.is_some()).count(), 1);
     assert_eq!(why(region.at(SEZ).read(Read::Case { id: case, full: false }).await), Reason::Erased, "also after a restart");
+}
+
+#[tokio::test]
+async fn a_question_that_claims_to_continue_one_about_somebody_else_takes_nothing_of_that_case_with_it() {
+    let region = Region::new(&[SEZ, PRO_PERSONA]);
+    let (sez, asked_one) = (region.at(SEZ), region.at(PRO_PERSONA));
+    let [stays, goes] = [sez.open(dossier()).await.id, sez.open(dossier()).await.id];
+    let only = |case| Ask { candidates: vec![org(PRO_PERSONA)], ..question(case) };
+    let other = sez.ask(only(stays)).await.unwrap().id;
+    region.settle_well().await;
+    let asked = sez.ask(only(goes)).await.unwrap().id;
+    let letter = region.waiting().await.remove(0);
+    let mut message = letter.message();
+    let Body::Ask(body) = &mut message.body else { panic!("a question") };
+    body.continues = Some(other);
+    let claim = Letter { bytes: federation::encode(&message), ..letter };
+    assert!(matches!(region.carry(&claim).await, Verdict::Accepted));
+    sez.cancel_question(asked).await.unwrap();
+    region.settle_well().await;
+
+    ask_erasure(asked_one, goes, Ground::ClientRequest).await.unwrap();
+    erase(asked_one, goes).await.unwrap();
+
+    assert_eq!(asked_one.consultation_in_full(other).await.id, other, "the other young person's question can still be read");
+    assert_eq!(asked_one.case(stays).await.id, stays);
 }

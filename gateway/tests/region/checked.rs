@@ -14,7 +14,7 @@ use super::kit::{Gateway, Region};
 /// How many entries there are at least: five times what is checked between two answers.
 const ENTRIES: usize = 5 * 16 * 256;
 /// Entries in one commit.
-const AT_ONCE: usize = 1_024;
+const AT_ONCE: usize = 512;
 /// A check that is over before the second is asked proves nothing: so often it is tried.
 const TRIES: usize = 20;
 

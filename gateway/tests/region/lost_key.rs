@@ -75,12 +75,13 @@ async fn lose_the_key(loser: &mut Gateway, others: &[&Gateway], number: u64) -> 
     let tls = TlsBinding { spki_sha256: vec![identity.spki], ..held.tls.clone() };
     let record = PartyRecord { number, tls, issued: now, ..held }.sign(&root(&org)).unwrap().to_json();
     std::fs::write(record_file(loser, loser), &record).unwrap();
-    for gateway in others.iter().copied().chain([&*loser]) {
+    let all = || others.iter().copied().chain([&*loser]);
+    // No connection of the old key is left over which the new record could travel.
+    all().for_each(|gateway| gateway.line.cut());
+    for gateway in all() {
         reload(gateway).await;
-        // Connections that were made with the old key end.
-        gateway.line.cut();
-        gateway.line.restore();
     }
+    all().for_each(|gateway| gateway.line.restore());
     loser.reconnect();
     record
 }

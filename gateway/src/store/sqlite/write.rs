@@ -98,7 +98,8 @@ impl Writer for SqliteWriter {
 
 impl SqliteWriter {
     pub(super) fn new(conn: SqliteConnection, reserve: Reserve, lock: File, broken: watch::Sender<Option<String>>) -> Self {
-        Self { conn, reserve, pages: 0, full: false, scrub: false, broken, _lock: lock }
+        // Nobody knows whether the process before this one ended between an erasure and its scrubbing.
+        Self { conn, reserve, pages: 0, full: false, scrub: true, broken, _lock: lock }
     }
 
     async fn write(&mut self, commits: &[Commit]) -> Vec<Answer> {
